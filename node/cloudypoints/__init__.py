@@ -1,0 +1,82 @@
+"""CloudyPoints: any camera becomes a live, metric 3D sensor.
+
+A subscriber needs this namespace and nothing else:
+
+    import cloudypoints
+
+    for cloud in cloudypoints.subscribe("tcp://127.0.0.1:5556", "cloud/front"):
+        print(cloud.header.seq, cloud.xyz_m("vehicle").shape)
+"""
+
+from cloudypoints.errors import (
+    CalibrationError,
+    Closed,
+    CloudyPointsError,
+    ConfigError,
+    DisplayError,
+    EndpointError,
+    MissingExtra,
+    ModelError,
+    NoMessage,
+    NoMetres,
+    ProviderError,
+    SourceEnded,
+    SourceError,
+    VersionError,
+    WireError,
+)
+from cloudypoints.messages import (
+    CATEGORY_COLOURS,
+    CATEGORY_NAMES,
+    POINT,
+    TOPICS,
+    Category,
+    Cloud,
+    Depth,
+    Header,
+    Image,
+    Labels,
+    Ledger,
+    Message,
+    Obstacles,
+    Status,
+)
+from cloudypoints.subscriber import Health, Subscription, subscribe
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "CATEGORY_COLOURS",
+    "CATEGORY_NAMES",
+    "POINT",
+    "TOPICS",
+    "CalibrationError",
+    "Category",
+    "Closed",
+    "Cloud",
+    "CloudyPointsError",
+    "ConfigError",
+    "Depth",
+    "DisplayError",
+    "EndpointError",
+    "Header",
+    "Health",
+    "Image",
+    "Labels",
+    "Ledger",
+    "Message",
+    "MissingExtra",
+    "ModelError",
+    "NoMessage",
+    "NoMetres",
+    "Obstacles",
+    "ProviderError",
+    "SourceEnded",
+    "SourceError",
+    "Status",
+    "Subscription",
+    "VersionError",
+    "WireError",
+    "__version__",
+    "subscribe",
+]

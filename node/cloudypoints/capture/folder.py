@@ -1,0 +1,77 @@
+"""A folder of pictures, in the order that a person would count them."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+
+from cloudypoints.capture.feed import Shot
+from cloudypoints.capture.frame import Picture
+from cloudypoints.errors import MissingExtra, SourceError
+from cloudypoints.timing import NS_PER_S
+
+EXTENSIONS = (".png", ".jpg", ".jpeg", ".bmp", ".webp", ".tif", ".tiff")
+
+
+class FolderFeed:
+    """The pictures of a folder, one after the other; those that cannot be read are counted."""
+
+    def __init__(self, folder: Path, pace_hz: float, faults: Counter[str]) -> None:
+        self._paths = pictures_in(folder)
+        self._faults = faults
+        self.interval_ns = round(NS_PER_S / pace_hz)
+
+    def __iter__(self) -> Iterator[Shot]:
+        """Read as they are asked for."""
+        for number, path in enumerate(self._paths):
+            picture = read_picture(path)
+            if picture is None:
+                self._faults["corrupt"] += 1
+                continue
+            yield Shot(number, partial(_as_it_is, picture), number * self.interval_ns)
+
+    def close(self) -> None:
+        """Nothing is held open."""
+
+
+def pictures_in(folder: Path) -> list[Path]:
+    """The pictures, 2 before 10. Raises SourceError where there are none."""
+    try:
+        paths = [path for path in folder.iterdir() if path.suffix.lower() in EXTENSIONS]
+    except OSError as error:
+        raise SourceError(f"{folder}: cannot be listed: {error.strerror}") from error
+    if not paths:
+        raise SourceError(
+            f"{folder}: no pictures in this folder; looked for {' '.join(EXTENSIONS)}"
+        )
+    return sorted(paths, key=_counted)
+
+
+def read_picture(path: Path) -> Picture | None:
+    """(H, W, 3) RGB, turned as its EXIF says; None where it cannot be decoded."""
+    try:
+        import cv2
+    except ImportError as error:
+        raise MissingExtra("reading pictures", "node") from error
+    try:
+        encoded = np.fromfile(path, np.uint8)
+        bgr = cv2.imdecode(encoded, cv2.IMREAD_COLOR)
+    except (OSError, cv2.error):
+        return None
+    return None if bgr is None else np.asarray(cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB), np.uint8)
+
+
+def _as_it_is(picture: Picture) -> Picture:
+    return picture
+
+
+def _counted(path: Path) -> list[tuple[int, str]]:
+    """Digits compare as numbers: frame2 comes before frame10."""
+    parts = re.split(r"(\d+)", path.name.lower())
+    # Text and digits take turns, text first.
+    return [(int(part), "") if odd % 2 else (-1, part) for odd, part in enumerate(parts)]

@@ -1,0 +1,194 @@
+"""Live cameras and streams: the newest picture, through outages, for months.
+
+A thread of its own is the only one that touches the camera or stream. It leaves the newest picture
+in a slot; `read` takes it from there, so that a reader can always be woken, whatever the network or
+the driver does.
+"""
+
+from __future__ import annotations
+
+import logging
+import random
+import threading
+from collections import Counter
+from collections.abc import Callable
+from contextlib import closing
+from dataclasses import replace
+
+from cloudypoints.capture.feed import Feed, Shot, Unusable
+from cloudypoints.capture.frame import Clock, Frame, State
+from cloudypoints.capture.interrupt import Interrupt
+from cloudypoints.capture.settings import CaptureSettings
+from cloudypoints.capture.stamps import Rising
+from cloudypoints.errors import Closed, CloudyPointsError, NoMessage, SourceEnded, SourceError
+from cloudypoints.geometry import Camera
+from cloudypoints.latest import Lane, Mailbox
+from cloudypoints.timing import monotonic_s
+
+log = logging.getLogger(__name__)
+
+_FIRST_WAIT_S = 0.5
+_CLOSE_S = 1.0  # how long `close` waits for the owner
+
+
+class LiveSource:
+    """Opens a feed again and again. The owner thread starts at the first `read`.
+
+    `close` ends it: waits and FFmpeg calls are interrupted at once, what cannot be (looking up a
+    host's name, a camera driver) ends at its own time-out. It is a daemon for that case alone: a
+    driver that never returns must not keep the process from ending.
+    """
+
+    camera: Camera | None = None
+
+    def __init__(
+        self,
+        name: str,
+        open_feed: Callable[[], Feed],
+        settings: CaptureSettings,
+        *,
+        faults: Counter[str],
+    ) -> None:
+        self.name = name
+        self.live = settings.mode != "recorded"
+        self.faults = faults
+        self._open_feed = open_feed
+        self._settings = settings
+        self._mailbox: Mailbox[Shot] = Mailbox()
+        self._lane: Lane[Shot] = (
+            self._mailbox.newest_wins() if self.live else self._mailbox.lossless()
+        )
+        self._closed = threading.Event()
+        self._interrupt = Interrupt()
+        self._owner = threading.Thread(target=self._run, name=f"{name} owner", daemon=True)
+        self._state: State = "opening"
+        self._error: CloudyPointsError | None = None  # what ended it
+        self._outage = ""  # what went wrong last; empty while pictures come
+        self._attempts = 0  # since pictures came
+        self._next_index = 0
+        self._last_shot_s = 0.0  # on the monotonic clock
+        self._rising = Rising(faults)
+        self._size_px: tuple[int, ...] = ()
+
+    @property
+    def state(self) -> State:
+        """What it is doing; a silent camera is `reconnecting` even while its driver sleeps."""
+        silent_s = monotonic_s() - self._last_shot_s
+        if self._state == "streaming" and silent_s > self._settings.read_timeout_s:
+            return "reconnecting"
+        return self._state
+
+    def read(self) -> Frame:
+        """The next picture, through any number of outages.
+
+        Raises SourceError where the first does not come in `open_timeout_s`, or when it broke and
+        is not to reconnect; SourceEnded when closed.
+        """
+        try:
+            return self._frame(self._mailbox.take(self._patience_s()))
+        except NoMessage:
+            self._error = self._never_came()
+            self.close()
+        except Closed:
+            pass
+        raise self._error or SourceEnded(f"{self.name}: closed")
+
+    def close(self) -> None:
+        """Wakes the reader at once and ends the owner; waits for it up to a second."""
+        self._closed.set()
+        self._interrupt.set()
+        self._mailbox.close()
+        if self._owner.ident is None:
+            self._state = "ended"
+            return
+        self._owner.join(_CLOSE_S)
+        if self._owner.is_alive():
+            log.warning(
+                "%s: still inside a system call; its thread ends when that returns", self.name
+            )
+
+    # --- the reader's thread
+
+    def _patience_s(self) -> float | None:
+        """Until the first picture there is a limit; afterwards outages are survived."""
+        if self._owner.ident is None and not self._closed.is_set():
+            self._owner.start()
+            return self._settings.open_timeout_s
+        return None
+
+    def _never_came(self) -> SourceError:
+        why = f" ({self._outage})" if self._outage else ""
+        return SourceError(
+            f"{self.name}: no picture within {self._settings.open_timeout_s:g} s{why}; "
+            f"check the address and the camera, or raise open_timeout_s for one that starts slowly"
+        )
+
+    def _frame(self, shot: Shot) -> Frame:
+        picture = shot.develop()
+        self.faults["resized"] += self._size_px not in ((), picture.shape)
+        self._size_px = picture.shape
+        clock: Clock = "sender" if self._settings.stamps == "sender" and shot.sent_ns else "host"
+        stamp_ns = self._rising.stamp_ns(shot.sent_ns if clock == "sender" else shot.arrived_ns)
+        return Frame(picture, shot.number, stamp_ns, clock, shot.arrived_ns)
+
+    # --- the owner's thread
+
+    def _run(self) -> None:
+        try:
+            with self._interrupt:
+                while not self._closed.is_set():
+                    self._stream_until_it_breaks()
+        except Closed:
+            pass
+        except CloudyPointsError as error:
+            self._error = self._error or error
+        except Exception as error:
+            log.exception("%s: its thread broke", self.name)
+            self._error = SourceError(f"{self.name}: {error}")
+        finally:
+            self._state = "failed" if self._error else "ended"
+            self._lane.close()
+
+    def _stream_until_it_breaks(self) -> None:
+        try:
+            with closing(self._open_feed()) as feed:
+                first = self._next_index
+                for shot in feed:
+                    self._deliver(replace(shot, number=first + shot.number))
+            error = SourceError(f"{self.name}: the stream ended")
+        except SourceError as broken:
+            error = broken
+        if not self._closed.is_set():
+            self._survive(error)
+
+    def _deliver(self, shot: Shot) -> None:
+        self._lane.put(shot)
+        self._last_shot_s = monotonic_s()
+        self._next_index = shot.number + 1
+        self.faults["overrun"] = self._lane.dropped
+        if self._state == "streaming":
+            return
+        log.info("%s: streaming", self.name)
+        self._state, self._outage, self._attempts = "streaming", "", 0
+
+    def _survive(self, error: SourceError) -> None:
+        """Wait before the next attempt. Raises `error` where there is to be none."""
+        started = self._next_index > 0
+        if started and not self._settings.reconnect:
+            raise error
+        if not started and isinstance(error, Unusable):
+            raise error
+        if not self._outage:
+            log.warning("%s; trying again", error)
+            self.faults["outages"] += started
+        self._outage = str(error).removeprefix(f"{self.name}: ")
+        self._state = "reconnecting" if started else "opening"
+        self.faults["reconnects"] += 1
+        self._closed.wait(self._wait_s())
+
+    def _wait_s(self) -> float:
+        """Twice as long each time, and never in step with the other cameras of the same site."""
+        longest_s = self._settings.max_reconnect_wait_s
+        wait_s = min(longest_s, _FIRST_WAIT_S * 2.0 ** min(self._attempts, 16))
+        self._attempts += 1
+        return wait_s * random.uniform(0.75, 1.0)

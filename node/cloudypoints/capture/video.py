@@ -1,0 +1,304 @@
+"""Videos by PyAV, from a file or the network: packets in, pictures with their times out.
+
+One thread calls a feed. A blocked call is ended by its time-outs, or at once through `Interrupt`.
+"""
+
+from __future__ import annotations
+
+import logging
+import socket
+import struct
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, cast
+from urllib.parse import urlsplit
+
+import numpy as np
+
+from cloudypoints.capture.feed import BAD_IN_A_ROW, Shot, Unusable
+from cloudypoints.capture.frame import Picture
+from cloudypoints.capture.interrupt import make_interruptible
+from cloudypoints.capture.names import redacted
+from cloudypoints.capture.settings import CaptureSettings
+from cloudypoints.errors import MissingExtra, SourceError
+from cloudypoints.timing import NS_PER_S, Deadline, monotonic_s, utc_ns
+
+if TYPE_CHECKING:
+    from av.container import InputContainer
+    from av.error import FFmpegError
+    from av.packet import Packet
+    from av.video.frame import VideoFrame
+    from av.video.stream import VideoStream
+
+log = logging.getLogger(__name__)
+
+_USUAL_INTERVAL_NS = 40_000_000  # 25 Hz, where a file does not say
+_UNSPECIFIED, _BT709 = 2, 1  # colour matrices, as FFmpeg numbers them
+_HD_HEIGHT_PX = 720  # from here on an unspecified matrix is BT.709, below it is BT.601
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """What to open, and how."""
+
+    url: str
+    live: bool
+    options: dict[str, str]
+    timeouts_s: tuple[float, float] | None  # to open, and of silence; None: a local file
+
+    @property
+    def name(self) -> str:
+        """What may be logged."""
+        return redacted(self.url)
+
+
+def file_place(path: str) -> Place:
+    """A file on this machine."""
+    return Place(path, live=False, options={}, timeouts_s=None)
+
+
+def network_place(url: str, settings: CaptureSettings, *, live: bool) -> Place:
+    """A stream, or a file that is fetched while it plays."""
+    # Counting pictures to guess their rate costs a second at every connection. `nobuffer` is not
+    # here: it drops what was read while probing, and with it the first key frame (0.6 s later).
+    options = {"fpsprobesize": "0"} if live else {}
+    if url.lower().startswith("rtsp"):
+        # Sound would otherwise keep a connection alive whose pictures have stopped.
+        options |= {"rtsp_transport": settings.rtsp_transport, "allowed_media_types": "video"}
+    return Place(url, live, options, (settings.open_timeout_s, settings.read_timeout_s))
+
+
+class VideoFeed:
+    """The first video stream of a container, opened. Raises SourceError, Unusable where final."""
+
+    def __init__(self, place: Place, faults: Counter[str]) -> None:
+        self._place = place
+        self._faults = faults
+        self._bad_in_a_row = 0
+        self._number = 0
+        self._last_ns = 0
+        self._container = _opened(place)
+        try:
+            self._stream = _video_stream(self._container, place)
+        except SourceError:
+            self._container.close()
+            raise
+        self._start_pts = self._stream.start_time or 0
+        rate = self._stream.average_rate or self._stream.guessed_rate
+        self.interval_ns = round(NS_PER_S / rate) if rate else _USUAL_INTERVAL_NS
+        self._set_up_decoder()
+
+    def __iter__(self) -> Iterator[Shot]:
+        """Every picture that can be decoded."""
+        for packet in self._packets():
+            if (
+                self._place.live
+            ):  # kept with its picture through the decoder: arrival, sender's time
+                packet.opaque = (utc_ns(), _sent_ns(packet))
+            for frame in self._decoded(packet):
+                shot = self._shot(frame)
+                if shot is not None:
+                    yield shot
+        self._check_length()
+
+    def close(self) -> None:
+        """Free the container; never while another thread is inside this feed."""
+        self._container.close()
+
+    def _set_up_decoder(self) -> None:
+        # FFmpeg's guesses at missing stamps hold packets back, and are out of order for B frames in AVI.
+        self._container.flags &= ~_av().container.core.Flags.gen_pts.value
+        context = self._stream.codec_context
+        context.copy_opaque = True
+        if self._place.live:
+            # Frame threads would hold back a picture for each thread.
+            context.thread_type = "SLICE"
+            context.flags |= _av().codec.context.Flags.low_delay
+        else:
+            context.thread_type = "AUTO"
+
+    def _packets(self) -> Iterator[Packet[VideoStream]]:
+        """The stream's packets. PyAV's reading ends at a damaged spot: begin another behind it."""
+        error_type: Any = _av().FFmpegError
+        while True:
+            try:
+                yield from self._video_packets()
+            except error_type as error:
+                fault = _said(error, self._place)
+                damaged = isinstance(error, ValueError) and not self._place.timeouts_s
+            else:
+                return
+            if not damaged:
+                raise SourceError(f"{self._place.name}: {fault}")
+            self._note_bad()
+
+    def _video_packets(self) -> Iterator[Packet[VideoStream]]:
+        """Sound is read too, so that silence of the pictures is noticed beside it, and dropped."""
+        last_s = monotonic_s()
+        for packet in self._container.demux():
+            if packet.stream.index == self._stream.index:
+                last_s = monotonic_s()
+                yield cast("Packet[VideoStream]", packet)
+            elif self._place.timeouts_s and monotonic_s() - last_s > self._place.timeouts_s[1]:
+                raise SourceError(f"{self._place.name}: {_silence(self._place)}")
+
+    def _decoded(self, packet: Packet[VideoStream]) -> list[VideoFrame]:
+        """The pictures that this packet completes; none and a fault where it is damaged."""
+        error_type: Any = _av().FFmpegError
+        try:
+            return packet.decode()
+        except error_type:
+            self._number += 1
+            self._note_bad()
+            return []
+
+    def _shot(self, frame: VideoFrame) -> Shot | None:
+        """None, and a fault, for a picture that the decoder had to invent in parts."""
+        number = self._number
+        self._number += 1
+        if frame.is_corrupt:
+            self._note_bad()
+            return None
+        self._bad_in_a_row = 0
+        media_ns = self._media_ns(frame)
+        self._last_ns = max(self._last_ns, media_ns or 0)
+        arrived_ns, sent_ns = cast("tuple[int, int] | None", frame.opaque) or (0, 0)
+        return Shot(number, lambda: rgb(frame), media_ns, arrived_ns, sent_ns)
+
+    def _media_ns(self, frame: VideoFrame) -> int | None:
+        # AVI knows the order of decoding alone, which the decoder carries over in its own order.
+        pts = frame.dts if frame.pts is None else frame.pts
+        if pts is None or frame.time_base is None:
+            return None
+        return max(0, round((pts - self._start_pts) * frame.time_base * NS_PER_S))
+
+    def _note_bad(self) -> None:
+        """Count it. Raises SourceError when nothing good comes between."""
+        self._faults["corrupt"] += 1
+        self._bad_in_a_row += 1
+        if self._bad_in_a_row >= BAD_IN_A_ROW:
+            raise SourceError(
+                f"{self._place.name}: {BAD_IN_A_ROW} damaged packets in a row: "
+                f"not a video that FFmpeg can decode as {self._stream.codec_context.name}"
+            )
+
+    def _check_length(self) -> None:
+        """Count and say that a recording ends before its header does."""
+        expected_ns, tolerance_ns = self._expected_ns()
+        end_ns = self._last_ns + self.interval_ns
+        if self._place.live or not self._number or end_ns + tolerance_ns >= expected_ns:
+            return
+        self._faults["truncated"] += 1
+        log.warning(
+            "%s: cut short: it ends after %.2f s of %.2f s",
+            self._place.name,
+            end_ns / NS_PER_S,
+            expected_ns / NS_PER_S,
+        )
+
+    def _expected_ns(self) -> tuple[int, int]:
+        """The length that the header promises, and how wrong it may be; 0 where it does not."""
+        stream, container = self._stream, self._container
+        if stream.duration and stream.time_base:
+            return round(stream.duration * stream.time_base * NS_PER_S), 2 * self.interval_ns
+        # The container's, in microseconds, may be that of a longer sound.
+        return (container.duration or 0) * 1000, NS_PER_S
+
+
+def rgb(frame: VideoFrame) -> Picture:
+    """(H, W, 3) RGB, upright, by the colour matrix and range that the frame declares."""
+    unspecified = frame.colorspace == _UNSPECIFIED and frame.height >= _HD_HEIGHT_PX
+    matrix = _BT709 if unspecified else None
+    error_type: Any = _av().FFmpegError
+    try:
+        # One thread is quick enough: 0.3 ms for 720p.
+        picture = frame.to_ndarray(format="rgb24", threads=1, src_colorspace=matrix)
+    except error_type as error:
+        raise SourceError(f"pictures of the kind {frame.format.name} cannot be converted") from error
+    quarter_turns = round(frame.rotation / 90) % 4
+    return np.ascontiguousarray(np.rot90(picture, quarter_turns), np.uint8)
+
+
+def _av() -> Any:
+    """PyAV, made interruptible. Raises MissingExtra."""
+    try:
+        import av
+    except ImportError as error:
+        raise MissingExtra("playing videos and streams", "node") from error
+    make_interruptible()
+    return av
+
+
+def _opened(place: Place) -> InputContainer:
+    """The container. FFmpeg's words are translated here; its own text holds the URL's password."""
+    av = _av()
+    deadline = Deadline(place.timeouts_s[0] if place.timeouts_s else None)
+    try:
+        container: InputContainer = av.open(
+            place.url,
+            options=place.options,
+            timeout=place.timeouts_s,
+            metadata_errors="replace",
+        )
+    except av.FFmpegError as error:
+        fault = _no_answer(place) if deadline.over else _said(error, place)
+        final = isinstance(error, av.HTTPClientError) or not place.timeouts_s
+    else:
+        return container
+    raise (Unusable if final else SourceError)(f"{place.name}: {fault}")
+
+
+def _video_stream(container: InputContainer, place: Place) -> VideoStream:
+    """The first that can be decoded. Raises Unusable where there is none."""
+    if container.format.name == "tty":  # FFmpeg draws any text file as a terminal
+        raise Unusable(f"{place.name}: a text file, not a video")
+    streams = container.streams.video
+    if not streams:
+        others = ", ".join(sorted({stream.type for stream in container.streams})) or "nothing"
+        raise Unusable(f"{place.name}: no video stream in it, only {others}")
+    if streams[0].codec_context is None:
+        raise Unusable(f"{place.name}: its video is coded in a way that this FFmpeg cannot decode")
+    return streams[0]
+
+
+def _said(error: FFmpegError, place: Place) -> str:
+    """What FFmpeg means, in words for the person who named the source."""
+    av_error = _av().error
+    said = error.strerror or "unknown error"
+    if isinstance(error, av_error.ExitError):
+        return _silence(place)
+    if isinstance(error, av_error.InvalidDataError) and not place.timeouts_s:
+        return f"not a video, or cut off before its index ({said})"
+    if isinstance(error, av_error.OSError) and place.timeouts_s:
+        return _unresolved(place) or said
+    return said
+
+
+def _no_answer(place: Place) -> str:
+    """FFmpeg calls its own time-out invalid data, an input/output error and other things."""
+    open_s, _read_s = place.timeouts_s or (0.0, 0.0)
+    return f"no answer within {open_s:g} s"
+
+
+def _silence(place: Place) -> str:
+    _open_s, read_s = place.timeouts_s or (0.0, 0.0)
+    return f"no pictures came for {read_s:g} s"
+
+
+def _unresolved(place: Place) -> str:
+    """FFmpeg calls an unknown host an input/output error."""
+    host = urlsplit(place.url).hostname or ""
+    try:
+        socket.getaddrinfo(host, None)
+    except OSError:
+        return f"no host is known by the name {host}"
+    return ""
+
+
+def _sent_ns(packet: Packet[VideoStream]) -> int:
+    """The sender's UTC clock at this packet, from its RTCP reports; 0 before the first report."""
+    if not packet.has_sidedata("prft"):
+        return 0
+    (wall_clock_us,) = struct.unpack_from("=q", bytes(packet.get_sidedata("prft")))
+    return int(wall_clock_us) * 1000

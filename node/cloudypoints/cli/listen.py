@@ -1,0 +1,157 @@
+"""`cloudypoints listen`: what a node publishes, as a table or as lines of JSON."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+
+from cloudypoints.cli.options import add_endpoint
+from cloudypoints.cli.table import LiveTable, Row, metres, seconds
+from cloudypoints.errors import NoMessage
+from cloudypoints.messages import CATEGORY_NAMES, KIND_OF, Message, Obstacles, Status, values_of
+from cloudypoints.subscriber import Subscription, subscribe
+from cloudypoints.timing import Deadline
+
+_COLUMNS = ("topic", "rate", "age", "lost", "seq", "state", "nearest", "corridor")
+_EPILOG = """\
+examples:
+  cloudypoints listen                          every topic
+  cloudypoints listen obstacles/front cloud    these alone (a kind alone means all its cameras)
+  cloudypoints listen obstacles --json | jq -c '[.camera, .nearest_m, .state]'
+
+In JSON unknown distances are null, and 1e999 (infinity) says: looked, and nothing seen.
+Exit code: 0; 1 when nothing came within --timeout.
+"""
+
+
+def add(commands: Any) -> None:
+    """Add the command to the parser."""
+    parser = commands.add_parser(
+        "listen",
+        help="show what a node publishes: rate, age, loss, nearest obstacle",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("topics", nargs="*", metavar="TOPIC", help="kind or kind/camera")
+    add_endpoint(parser)
+    parser.add_argument("--json", action="store_true", help="a line of JSON for each message")
+    parser.add_argument("--seconds", type=float, metavar="S", help="end after this long")
+    parser.add_argument("--count", type=int, metavar="N", help="end after so many messages")
+    parser.add_argument(
+        "--timeout", type=float, metavar="S", help="fail when nothing comes for this long"
+    )
+    parser.add_argument(
+        "--max-age", type=float, default=1.0, metavar="S", help="refuse older (default: 1)"
+    )
+    parser.set_defaults(command=listen)
+
+
+def listen(options: argparse.Namespace) -> int:
+    """Show messages until the time, the count or the user's patience ends."""
+    with subscribe(
+        options.endpoint,
+        *options.topics,
+        bulk_endpoint=options.bulk_endpoint,
+        max_age_s=options.max_age,
+    ) as subscription:
+        if options.json:
+            _print_lines(subscription, options)
+        else:
+            _show_table(subscription, options)
+    return 0
+
+
+def as_json(message: Message, subscription: Subscription) -> str:
+    """One line: header, health and, of obstacles and status, the content."""
+    kind = KIND_OF[type(message)]
+    header = asdict(message.header)
+    health = subscription.health(f"{kind}/{message.header.camera}")
+    line: dict[str, Any] = {
+        "topic": f"{kind}/{message.header.camera}",
+        "age_s": round(health.age_s, 6),
+        "rate_hz": round(health.rate_hz, 3),
+        "lost": health.lost,
+        "skipped": health.skipped,
+        **header,
+        **values_of(message),
+    }
+    if isinstance(message, Obstacles):
+        line |= {name: getattr(message, name).tolist() for name in message.buffers}
+        line["nearest_category"] = CATEGORY_NAMES[message.nearest_category]
+    else:
+        line |= {name: list(getattr(message, name).shape) for name in message.buffers}
+    return json.dumps(_plain(line), allow_nan=True).replace("Infinity", "1e999")
+
+
+def _plain(value: Any) -> Any:
+    """The same with null for NaN: JSON has no other word for unknown."""
+    if isinstance(value, float):
+        return None if math.isnan(value) else value
+    if isinstance(value, Mapping):
+        return {key: _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    return value.item() if isinstance(value, np.generic) else value
+
+
+def _print_lines(subscription: Subscription, options: argparse.Namespace) -> None:
+    end = Deadline(options.seconds)
+    printed = 0
+    while not end.over and (options.count is None or printed < options.count):
+        message = _next(subscription, end, options.timeout)
+        if message is not None:
+            print(as_json(message, subscription), flush=True)
+            printed += 1
+
+
+def _show_table(subscription: Subscription, options: argparse.Namespace) -> None:
+    end = Deadline(options.seconds)
+    shown = 0
+    with LiveTable(f"listening to {options.endpoint}", _COLUMNS) as table:
+        while not end.over and (options.count is None or shown < options.count):
+            message = _next(subscription, end, options.timeout)
+            shown += message is not None
+            table.show([_row(subscription, topic) for topic in sorted(subscription.topics)])
+
+
+def _next(subscription: Subscription, end: Deadline, timeout_s: float | None) -> Message | None:
+    """The next message; None after a moment without one. Raises NoMessage after `timeout_s`."""
+    patience = Deadline(timeout_s)
+    while not end.over:
+        wait_s = min(x for x in (0.5, end.left_s(), patience.left_s()) if x is not None)
+        try:
+            return subscription.read(wait_s)
+        except NoMessage:
+            if patience.over:
+                raise
+            if timeout_s is None:
+                return None
+    return None
+
+
+def _row(subscription: Subscription, topic: str) -> Row:
+    health = subscription.health(topic)
+    message = subscription.latest(topic)
+    state, nearest, corridor = "ok" if health.alive else "no data", "", ""
+    if isinstance(message, Obstacles) and health.alive:
+        state = message.state
+        nearest = f"{metres(message.nearest_m)} {CATEGORY_NAMES[message.nearest_category]}"
+        corridor = metres(message.corridor_m)
+    if isinstance(message, Status) and health.alive:
+        state = message.capture
+    return (
+        topic,
+        f"{health.rate_hz:.1f} Hz",
+        seconds(health.age_s),
+        str(health.lost),
+        str(health.last_seq),
+        state,
+        nearest,
+        corridor,
+    )

@@ -1,0 +1,103 @@
+"""Arguments that several commands share, and settings made of them."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from cloudypoints.publisher import DEFAULT_ENDPOINT
+
+
+def add_endpoint(parser: argparse.ArgumentParser) -> None:
+    """The node to listen to, as an option: topics and files are what people type."""
+    parser.add_argument(
+        "-e",
+        "--endpoint",
+        default=DEFAULT_ENDPOINT,
+        help="fast endpoint of the node; bulk is the next port (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--bulk-endpoint", default="", metavar="ENDPOINT", help="where bulk is, if not there"
+    )
+
+
+def add_node(parser: argparse.ArgumentParser) -> None:
+    """What can be set of a node without a configuration file."""
+    node = parser.add_argument_group("the node")
+    node.add_argument("--model", metavar="FILE", help="an ONNX depth model (default: embedded)")
+    node.add_argument(
+        "--provider", choices=("auto", "cpu", "cuda", "tensorrt", "coreml"), help="what runs it"
+    )
+    node.add_argument("--threads", type=int, metavar="N", help="CPU threads of the model")
+    node.add_argument("-e", "--endpoint", help=f"where to publish (default: {DEFAULT_ENDPOINT})")
+    node.add_argument(
+        "--insecure", action="store_true", help="allow an endpoint that the network can reach"
+    )
+    node.add_argument(
+        "--scale", type=float, metavar="S", help="metres per unit of a depth without metres"
+    )
+
+
+def add_camera(parser: argparse.ArgumentParser) -> None:
+    """What can be said of the camera."""
+    camera = parser.add_argument_group("the camera")
+    camera.add_argument("--name", default="front", help="its name on the wire (default: front)")
+    camera.add_argument("--calibration", metavar="FILE", help="TOML: intrinsics, lens, mount")
+    camera.add_argument("--hfov", type=float, metavar="DEG", help="assumed field of view (60)")
+    camera.add_argument("--height", type=float, metavar="M", help="assumed height (1.5)")
+    camera.add_argument("--pitch", type=float, metavar="DEG", help="assumed; > 0 looks down (0)")
+
+
+def add_playback(parser: argparse.ArgumentParser) -> None:
+    """How a recording is played."""
+    playback = parser.add_argument_group("playback of recordings")
+    playback.add_argument(
+        "--pace", type=float, metavar="F", help="1 own pace (default), 0 as fast as possible"
+    )
+    playback.add_argument("--loop", action="store_true", help="begin again at the end")
+    playback.add_argument(
+        "--mode", choices=("auto", "live", "recorded"), help="live: newest wins; recorded: no loss"
+    )
+
+
+def settings_document(options: argparse.Namespace) -> dict[str, Any]:
+    """The options that were given, in the shape of a configuration file."""
+    camera: dict[str, Any] = {
+        "source": options.source,
+        "calibration": options.calibration,
+        "assumed": _given(
+            horizontal_fov_deg=options.hfov, height_m=options.height, pitch_deg=options.pitch
+        ),
+        "capture": _given(
+            pace=options.pace, mode=options.mode, loop=True if options.loop else None
+        ),
+    }
+    return {
+        "camera": {options.name: _given(**camera)},
+        **node_document(options),
+    }
+
+
+def node_document(options: argparse.Namespace) -> dict[str, Any]:
+    """What concerns the node, not its cameras."""
+    sections = {
+        "inference": _given(
+            model=options.model, provider=options.provider, threads=options.threads
+        ),
+        "cloud": _given(scale=options.scale),
+        "publisher": _given(endpoint=options.endpoint, insecure=True if options.insecure else None),
+    }
+    return {name: section for name, section in sections.items() if section}
+
+
+def output_path(text: str) -> Path:
+    """An argument that names a file to write; its folder must exist."""
+    path = Path(text)
+    if not path.parent.is_dir():
+        raise argparse.ArgumentTypeError(f"{path.parent} is not a folder")
+    return path
+
+
+def _given(**values: Any) -> dict[str, Any]:
+    return {key: value for key, value in values.items() if value is not None}

@@ -1,0 +1,173 @@
+"""`cloudypoints run` and `cloudypoints demo`: a node in this process, watched in the terminal."""
+
+from __future__ import annotations
+
+import argparse
+import importlib.util
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from cloudypoints.cli.options import (
+    add_camera,
+    add_node,
+    add_playback,
+    node_document,
+    output_path,
+    settings_document,
+)
+from cloudypoints.cli.watch import Watch
+from cloudypoints.errors import MissingExtra
+from cloudypoints.timing import Deadline, monotonic_s
+
+if TYPE_CHECKING:
+    from cloudypoints.config import NodeSettings
+    from cloudypoints.pipeline import Node
+
+_RUN_EPILOG = """\
+sources:
+  drive.mp4                     a recording: plays at its own pace and loses nothing
+  pictures/                     a folder of pictures
+  rtsp://user:pass@host/path    a network camera (over TCP), http:// too: the newest frame wins
+  camera:0                      a camera of this machine
+  demo:                         the embedded drive
+
+examples:
+  cloudypoints run drive.mp4 --calibration camera.toml
+  cloudypoints run camera:0 --hfov 70 --height 1.2 --pitch 3
+  cloudypoints run --config two_cameras.toml
+  cloudypoints run drive.mp4 --pace 0 --model depth.onnx --provider cuda
+
+Another terminal sees it with `cloudypoints listen` or `cloudypoints view`. Ctrl-C ends it.
+"""
+_DEMO_EPILOG = """\
+Opens the 3D viewer where there is a display; elsewhere it plays the drive once, shows a table and
+writes a picture. The drive is rendered, so its exact distances are known: the table shows them.
+"""
+
+
+def add_run(commands: Any) -> None:
+    """Add `run` to the parser."""
+    parser = commands.add_parser(
+        "run",
+        help="turn a camera, stream, video or folder into clouds",
+        epilog=_RUN_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    what = parser.add_mutually_exclusive_group(required=True)
+    what.add_argument("source", nargs="?", metavar="SOURCE", help="see below")
+    what.add_argument("--config", type=Path, metavar="FILE", help="a TOML file (configs/node.toml)")
+    parser.add_argument("--seconds", type=float, metavar="S", help="end after this long")
+    parser.add_argument(
+        "--picture", type=output_path, metavar="PNG", help="write an overview at the end"
+    )
+    add_camera(parser)
+    add_playback(parser)
+    add_node(parser)
+    parser.set_defaults(command=run)
+
+
+def add_demo(commands: Any) -> None:
+    """Add `demo` to the parser."""
+    parser = commands.add_parser(
+        "demo",
+        help="the embedded drive and model, live: nothing needed",
+        epilog=_DEMO_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--no-viewer", action="store_true", help="stay in the terminal")
+    parser.add_argument("--seconds", type=float, metavar="S", help="end after this long")
+    parser.add_argument(
+        "--picture",
+        type=output_path,
+        default=Path("cloudypoints-demo.png"),
+        metavar="PNG",
+        help="where the overview goes (default: %(default)s)",
+    )
+    add_node(parser)
+    parser.set_defaults(command=demo)
+
+
+def run(options: argparse.Namespace) -> int:
+    """A node on the source or the configuration that was named."""
+    start_s = monotonic_s()
+    config = _node_modules("run")
+    if options.config:
+        settings = config.load_settings(options.config)
+    else:
+        settings = config.settings_from(settings_document(options), "arguments")
+    with _running(settings) as node:
+        watch = Watch(node, start_s, truth=_all_from_demo(settings))
+        watch.until(lambda: False, Deadline(options.seconds))
+        if options.picture:
+            watch.write_picture(options.picture)
+    return 0
+
+
+def demo(options: argparse.Namespace) -> int:
+    """The embedded drive: with a viewer in a loop, without one once."""
+    start_s = monotonic_s()
+    config = _node_modules("demo")
+    with_viewer = not options.no_viewer and _can_show()
+    camera = {"source": "demo:", "capture": {"loop": with_viewer}}
+    document = {"camera": {"front": camera}, **node_document(options)}
+    with _running(config.settings_from(document, "arguments")) as node:
+        watch = Watch(node, start_s, truth=True)
+        viewer = _open_viewer(node) if with_viewer else None
+        try:
+            watch.until(
+                lambda: viewer is not None and viewer.poll() is not None, Deadline(options.seconds)
+            )
+        finally:
+            if viewer is not None:
+                viewer.terminate()
+                viewer.wait()
+        watch.write_picture(options.picture)
+    return 0
+
+
+@contextmanager
+def _running(settings: NodeSettings) -> Iterator[Node]:
+    """The node, stopped by Ctrl-C or SIGTERM as well as by the end of the block."""
+    from cloudypoints.pipeline import Node
+
+    with Node(settings) as node:
+        previous = {
+            number: signal.signal(number, lambda *_: node.stop())
+            for number in (signal.SIGINT, signal.SIGTERM)
+        }
+        try:
+            yield node
+        finally:
+            for number, handler in previous.items():
+                signal.signal(number, handler)
+
+
+def _node_modules(command: str) -> Any:
+    """`cloudypoints.config`, which needs what the extra [node] brings."""
+    try:
+        from cloudypoints import config
+    except ModuleNotFoundError as error:
+        raise MissingExtra(f"cloudypoints {command}", "node") from error
+    return config
+
+
+def _all_from_demo(settings: NodeSettings) -> bool:
+    return all(camera.source == "demo:" for camera in settings.camera.values())
+
+
+def _can_show() -> bool:
+    """Whether a window could open: a display, and Open3D to draw on it."""
+    display = os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")
+    return bool(display) and importlib.util.find_spec("open3d") is not None
+
+
+def _open_viewer(node: Node) -> subprocess.Popen[bytes]:
+    """A process of its own, which cannot hold the node back."""
+    command = [sys.executable, "-m", "cloudypoints", "view", "-e", node.publisher.endpoint]
+    return subprocess.Popen([*command, "--bulk-endpoint", node.publisher.bulk_endpoint])

@@ -1,0 +1,54 @@
+"""`cloudypoints snapshot`: the next cloud of a node, as a file that other tools open."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+from cloudypoints.cli.options import add_endpoint, output_path
+from cloudypoints.messages import Cloud
+from cloudypoints.subscriber import subscribe
+
+_EPILOG = """\
+examples:
+  cloudypoints snapshot street.ply                     for Open3D, MeshLab, CloudCompare, Blender
+  cloudypoints snapshot street.pcd --frame camera      for PCL and ROS, in the optical frame
+  cloudypoints snapshot street.npz --camera left       for numpy
+"""
+
+
+def add(commands: Any) -> None:
+    """Add the command to the parser."""
+    parser = commands.add_parser(
+        "snapshot",
+        help="write the next cloud as PLY, PCD or NPZ",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("file", type=output_path, help="ends in .ply, .pcd or .npz")
+    add_endpoint(parser)
+    parser.add_argument("--camera", default="", help="its name (default: whichever comes first)")
+    parser.add_argument(
+        "--frame", choices=("vehicle", "camera"), default="vehicle", help="default: vehicle, z up"
+    )
+    parser.add_argument(
+        "--timeout", type=float, default=10.0, metavar="S", help="wait this long (default: 10)"
+    )
+    parser.set_defaults(command=snapshot)
+
+
+def snapshot(options: argparse.Namespace) -> int:
+    """Wait for one cloud, write it and say what was written."""
+    from cloudypoints.formats import check_suffix, save_cloud
+
+    check_suffix(options.file)
+    topic = f"cloud/{options.camera}" if options.camera else "cloud"
+    with subscribe(options.endpoint, topic, bulk_endpoint=options.bulk_endpoint) as subscription:
+        cloud = subscription.read(options.timeout)
+    assert isinstance(cloud, Cloud)
+    save_cloud(options.file, cloud, frame=options.frame)
+    print(
+        f"{options.file}: {len(cloud.known)} points of camera {cloud.header.camera}, "
+        f"{options.frame} frame, metres"
+    )
+    return 0

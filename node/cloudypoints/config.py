@@ -1,0 +1,164 @@
+"""What can be set, read from TOML and checked: unknown keys, wrong types and ranges are refused.
+
+`configs/node.toml` shows every key at its default. A file holds only what differs.
+"""
+
+from __future__ import annotations
+
+import math
+import tomllib
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from cloudypoints.calibration import load_camera
+from cloudypoints.capture import CaptureSettings
+from cloudypoints.errors import ConfigError, WireError
+from cloudypoints.geometry import Camera, Intrinsics, Mount
+from cloudypoints.inference.card import first_fault
+from cloudypoints.messages import TOPICS
+from cloudypoints.projector import CloudSettings, ObstacleSettings
+from cloudypoints.publisher import DEFAULT_ENDPOINT
+from cloudypoints.wire import check_camera_name
+
+DEFAULT_CAMERA = "front"
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class AssumedCamera(_Section):
+    """What to believe of a camera that nobody calibrated; every message then says so."""
+
+    horizontal_fov_deg: float = Field(60.0, gt=1, lt=170)
+    height_m: float = Field(1.5, gt=0, lt=1000)
+    pitch_deg: float = Field(0.0, ge=-90, le=90)  # > 0 looks down
+    roll_deg: float = Field(0.0, ge=-90, le=90)
+    yaw_deg: float = Field(0.0, ge=-180, le=180)  # > 0 looks left
+
+    def camera(self, width_px: int, height_px: int) -> Camera:
+        """That camera behind a picture of this size."""
+        fov_rad = math.radians(self.horizontal_fov_deg)
+        mount = Mount(
+            height_m=self.height_m,
+            pitch_rad=math.radians(self.pitch_deg),
+            roll_rad=math.radians(self.roll_deg),
+            yaw_rad=math.radians(self.yaw_deg),
+        )
+        return Camera(Intrinsics.from_fov(width_px, height_px, fov_rad), mount=mount)
+
+
+class CameraSettings(_Section):
+    """One camera: where its pictures come from and what is known of it."""
+
+    source: str = Field("demo:", min_length=1)
+    calibration: str = ""  # a TOML file; "" for the source's own, else the assumed one
+    assumed: AssumedCamera = AssumedCamera()
+    capture: CaptureSettings = CaptureSettings()
+
+    def calibrated(self) -> Camera | None:
+        """The camera of the calibration file, if one is named. Raises CalibrationError."""
+        return load_camera(Path(self.calibration)) if self.calibration else None
+
+
+class InferenceSettings(_Section):
+    """The model and what runs it."""
+
+    model: str = Field("embedded", min_length=1)  # or the path of an ONNX file
+    provider: Literal["auto", "cpu", "cuda", "tensorrt", "coreml"] = "auto"
+    threads: int = Field(0, ge=0, le=256)  # of the CPU provider; 0: one per core
+    max_batch: int = Field(4, ge=1, le=64)  # cameras inferred at once
+
+
+class PublisherSettings(_Section):
+    """Where the messages go, and which."""
+
+    endpoint: str = DEFAULT_ENDPOINT
+    bulk_endpoint: str = ""  # "": the port after the endpoint's
+    insecure: bool = False  # allow addresses that others on the network can reach, without keys
+    topics: tuple[str, ...] = tuple(TOPICS)
+    stale_after_s: float = Field(0.5, gt=0, le=60)  # without a frame the obstacles are stale
+
+    @field_validator("topics")
+    @classmethod
+    def _known(cls, topics: tuple[str, ...]) -> tuple[str, ...]:
+        unknown = [topic for topic in topics if topic not in TOPICS]
+        if unknown:
+            raise ValueError(f"unknown {', '.join(unknown)}; known are {', '.join(TOPICS)}")
+        return topics
+
+
+class NodeSettings(_Section):
+    """A whole node."""
+
+    camera: dict[str, CameraSettings] = Field({DEFAULT_CAMERA: CameraSettings()}, min_length=1)
+    inference: InferenceSettings = InferenceSettings()
+    cloud: CloudSettings = CloudSettings()
+    obstacles: ObstacleSettings = ObstacleSettings()
+    publisher: PublisherSettings = PublisherSettings()
+
+    @model_validator(mode="after")
+    def _names_can_travel(self) -> NodeSettings:
+        for name in self.camera:
+            try:
+                check_camera_name(name)
+            except WireError as error:
+                raise ValueError(str(error)) from error
+        return self
+
+
+def load_settings(path: Path) -> NodeSettings:
+    """The settings of a TOML file. Raises ConfigError naming file, key and what would be right.
+
+    Paths of calibrations and models are taken relative to the file's folder.
+    """
+    try:
+        document = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be read: {error.strerror}") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: not TOML: {error}") from error
+    settings = settings_from(document, str(path))
+    return _relative_to(path.parent, settings)
+
+
+def settings_from(document: dict[str, Any], where: str) -> NodeSettings:
+    """The settings in a document of TOML's shape. Raises ConfigError."""
+    try:
+        return NodeSettings.model_validate(document)
+    except ValidationError as error:
+        raise ConfigError(f"{where}: {_explained(error)}") from error
+
+
+def _explained(error: ValidationError) -> str:
+    """The first fault; for an unknown key also the keys that there are."""
+    fault = error.errors()[0]
+    if fault["type"] != "extra_forbidden":
+        return first_fault(error)
+    *section, key = (str(place) for place in fault["loc"])
+    return f"{'.'.join(section) or 'top level'}: unknown {key}; known are {_keys_of(section)}"
+
+
+def _keys_of(section: list[str]) -> str:
+    model: Any = NodeSettings
+    for name in section:
+        if model is NodeSettings and name == "camera":
+            model = CameraSettings  # a table of cameras by name
+        elif name in model.model_fields:
+            model = model.model_fields[name].annotation
+    return ", ".join(model.model_fields)
+
+
+def _relative_to(folder: Path, settings: NodeSettings) -> NodeSettings:
+    cameras = {
+        name: camera.model_copy(update={"calibration": str(folder / camera.calibration)})
+        if camera.calibration
+        else camera
+        for name, camera in settings.camera.items()
+    }
+    inference = settings.inference
+    if inference.model != "embedded":
+        inference = inference.model_copy(update={"model": str(folder / inference.model)})
+    return settings.model_copy(update={"camera": cameras, "inference": inference})

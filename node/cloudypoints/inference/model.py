@@ -1,0 +1,240 @@
+"""A depth model behind numpy: pictures and cameras in, typed depth and labels out."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib.resources import files
+from importlib.resources.abc import Traversable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cloudypoints.errors import MissingExtra, ModelError
+from cloudypoints.geometry import Camera, ground_inverse_depth, rays_of
+from cloudypoints.inference.card import CATEGORY_OF_NAME, ModelCard, card_from
+from cloudypoints.inference.provider import open_session
+from cloudypoints.messages import Category
+
+try:
+    import cv2
+except ImportError as missing:  # the workshop's and the node's: a subscriber never comes here
+    raise MissingExtra("inference", "node") from missing
+
+EMBEDDED = "embedded"
+MAX_MODEL_BYTES = 4 << 30
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """How one camera's picture is laid onto the model's grid; made once per camera and size."""
+
+    source: Camera
+    camera: Camera  # that of the grid, which every output lies on
+    inner: tuple[int, int, int, int]  # left, top, width, height of the picture on the grid, px
+    geometry: NDArray[np.float32]  # (3, H, W): ray x / z, ray y / z, 1 / depth of the flat ground
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What the model saw in one picture, on its grid."""
+
+    depth: NDArray[np.float32]  # (H, W) in the card's unit, NaN where unknown
+    labels: NDArray[np.uint8] | None  # (H, W) Category ids, None where the model has none
+    picture: NDArray[np.uint8]  # (H, W, 3) RGB, the very pixels that went in
+
+
+class Model:
+    """One ONNX file, opened, checked against its card and warmed up."""
+
+    def __init__(
+        self, content: bytes, where: str, *, provider: str = "auto", threads: int = 0
+    ) -> None:
+        """Raises ModelError when the file is no model or its card lies, ProviderError."""
+        self.session, self.provider = open_session(content, where, provider, threads)
+        self.card: ModelCard = card_from(self.session.get_modelmeta().custom_metadata_map, where)
+        self.digest = hashlib.sha256(content).hexdigest()
+        self.where = where
+        self._category_of = _category_table(self.card)
+        _check_inputs(self.session, self.card, where)
+        self.dynamic_batch = not isinstance(self.session.get_inputs()[0].shape[0], int)
+        self._warm_up()
+
+    @classmethod
+    def open(cls, name: str = EMBEDDED, *, provider: str = "auto", threads: int = 0) -> Model:
+        """The embedded model, or that of a file. `threads` 0 leaves their number to onnxruntime."""
+        path: Path | Traversable = embedded_path() if name == EMBEDDED else Path(name)
+        try:
+            content = path.read_bytes()
+        except OSError as error:
+            raise ModelError(f"{name}: cannot be read: {error.strerror}") from error
+        return cls(content, path.name, provider=provider, threads=threads)
+
+    def view(self, source: Camera) -> View:
+        """How pictures of this camera go in, and the camera that the outputs have."""
+        width, height = self.card.picture.width_px, self.card.picture.height_px
+        if self.card.picture.resize == "stretch":
+            inner = (0, 0, width, height)
+            camera = source.resized(width, height)
+        else:
+            inner = _letterbox(source, width, height)
+            left, top, inner_width, inner_height = inner
+            fitted = source.resized(inner_width, inner_height)
+            camera = fitted.cropped(-left, -top, width, height)
+        rays = rays_of(camera)
+        geometry = np.concatenate([np.nan_to_num(rays), ground_inverse_depth(camera, rays)[None]])
+        return View(source, camera, inner, np.ascontiguousarray(geometry, np.float32))
+
+    def fit(self, picture: NDArray[np.uint8], view: View) -> NDArray[np.uint8]:
+        """The source's picture on the model's grid, (H, W, 3) uint8 RGB, black at the rims."""
+        width, height = self.card.picture.width_px, self.card.picture.height_px
+        left, top, inner_width, inner_height = view.inner
+        shrinks = picture.shape[0] > inner_height and picture.shape[1] > inner_width
+        kernel = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
+        fitted = cv2.resize(picture, (inner_width, inner_height), interpolation=kernel)
+        if (inner_width, inner_height) == (width, height):
+            return np.asarray(fitted, np.uint8)
+        canvas = np.zeros((height, width, 3), np.uint8)
+        canvas[top : top + inner_height, left : left + inner_width] = fitted
+        return canvas
+
+    def infer(self, pictures: Sequence[NDArray[np.uint8]], views: Sequence[View]) -> list[Result]:
+        """Pictures (H, W, 3) uint8 RGB, one view each; a result each, in their order."""
+        return self.infer_fitted(
+            [self.fit(p, v) for p, v in zip(pictures, views, strict=True)], views
+        )
+
+    def infer_fitted(
+        self, fitted: Sequence[NDArray[np.uint8]], views: Sequence[View]
+    ) -> list[Result]:
+        """The same for pictures that `fit` has laid on the grid; one run if the batch is free."""
+        if len(fitted) > 1 and not self.dynamic_batch:
+            return [self.infer_fitted([f], [v])[0] for f, v in zip(fitted, views, strict=True)]
+        outputs = self._run(fitted, [view.geometry for view in views])
+        depths = outputs[0].reshape(len(fitted), *outputs[0].shape[-2:])
+        labels = outputs[1] if self.card.labels_output else [None] * len(fitted)
+        return [
+            self._result(depth, label, picture, view)
+            for depth, label, picture, view in zip(depths, labels, fitted, views, strict=True)
+        ]
+
+    def _run(
+        self, fitted: Sequence[NDArray[np.uint8]], geometries: Sequence[NDArray[np.float32]]
+    ) -> list[Any]:
+        card = self.card
+        feeds: dict[str, NDArray[Any]] = {card.picture.name: self._tensor(fitted)}
+        if card.geometry_input:
+            feeds[card.geometry_input] = np.stack(geometries)
+        wanted = [name for name in (card.depth_output, card.labels_output) if name]
+        try:
+            return list(self.session.run(wanted, feeds))
+        except Exception as error:
+            raise ModelError(f"{self.where}: inference failed: {error}") from error
+
+    def _tensor(self, fitted: Sequence[NDArray[np.uint8]]) -> NDArray[Any]:
+        card = self.card.picture
+        pictures: NDArray[Any] = np.stack(fitted)  # (N, H, W, 3)
+        if card.colour == "bgr":
+            pictures = pictures[..., ::-1]
+        if card.dtype == "float32":
+            scale, offset = self.card.normalisation()
+            pictures = pictures * scale + offset
+        if card.layout == "nchw":
+            pictures = pictures.transpose(0, 3, 1, 2)
+        return np.ascontiguousarray(pictures)
+
+    def _result(
+        self,
+        depth: NDArray[Any],
+        labels: NDArray[Any] | None,
+        picture: NDArray[np.uint8],
+        view: View,
+    ) -> Result:
+        low, high = self.card.valid_range
+        known = (depth >= low) & (depth <= high)
+        if labels is not None:
+            known &= self._category_of[labels] != Category.SKY
+        left, top, width, height = view.inner
+        if (width, height) != (depth.shape[1], depth.shape[0]):
+            inside = np.zeros_like(known)
+            inside[top : top + height, left : left + width] = True
+            known &= inside
+        categories = None if labels is None else self._category_of[labels]
+        return Result(np.where(known, depth, np.float32(np.nan)), categories, picture)
+
+    def _warm_up(self) -> None:
+        """Run once on grey: it allocates, and shows whether the outputs are as stated."""
+        height, width = self.card.picture.height_px, self.card.picture.width_px
+        grey = np.full((height, width, 3), 128, np.uint8)
+        outputs = self._run([grey], [np.zeros((3, height, width), np.float32)])
+        names = (self.card.depth_output, self.card.labels_output)
+        for name, output in zip(names, outputs, strict=False):
+            if output.shape not in ((1, height, width), (1, 1, height, width)):
+                raise ModelError(
+                    f"{self.where}: output {name!r} has shape {output.shape}, but its card says "
+                    f"(1, {height}, {width})"
+                )
+
+
+def embedded_path() -> Traversable:
+    """Where the model that ships with the package lies."""
+    return files("cloudypoints") / "assets" / "street.onnx"
+
+
+def _letterbox(source: Camera, width: int, height: int) -> tuple[int, int, int, int]:
+    """Left, top, width, height of the source's picture on the grid, its aspect kept."""
+    k = source.intrinsics
+    scale = min(width / k.width_px, height / k.height_px)
+    inner_width, inner_height = round(k.width_px * scale), round(k.height_px * scale)
+    return (width - inner_width) // 2, (height - inner_height) // 2, inner_width, inner_height
+
+
+def _category_table(card: ModelCard) -> NDArray[np.uint8]:
+    """(256,): the Category of each index into the model's labels; void for unknown names."""
+    table = np.full(256, Category.VOID, np.uint8)
+    for index, name in enumerate(card.labels):
+        table[index] = CATEGORY_OF_NAME.get(name, Category.VOID)
+    return table
+
+
+def _check_inputs(session: Any, card: ModelCard, where: str) -> None:
+    """The file has the inputs and outputs that its card names, in the sizes that it states."""
+    inputs = {i.name: i for i in session.get_inputs()}
+    outputs = {o.name for o in session.get_outputs()}
+    stated = {name for name in (card.picture.name, card.geometry_input) if name}
+    if stated != set(inputs):
+        raise ModelError(f"{where}: its card says inputs {sorted(stated)}, it has {sorted(inputs)}")
+    missing = {name for name in (card.depth_output, card.labels_output) if name} - outputs
+    if missing:
+        raise ModelError(
+            f"{where}: its card says outputs {sorted(missing)}; it has {sorted(outputs)}"
+        )
+    height, width = card.picture.height_px, card.picture.width_px
+    nhwc = card.picture.layout == "nhwc"
+    _check_shape(
+        inputs[card.picture.name], (height, width, 3) if nhwc else (3, height, width), where
+    )
+    _check_type(inputs[card.picture.name], card.picture.dtype, where)
+    if card.geometry_input:
+        _check_shape(inputs[card.geometry_input], (3, height, width), where)
+
+
+def _check_shape(tensor: Any, stated: tuple[int, ...], where: str) -> None:
+    found = tuple(tensor.shape[1:])
+    agrees = len(found) == 3 and all(
+        not isinstance(f, int) or f == s for f, s in zip(found, stated, strict=True)
+    )
+    if not agrees:
+        raise ModelError(
+            f"{where}: input {tensor.name!r} takes (N, {', '.join(map(str, found))}), "
+            f"but its card says (N, {', '.join(map(str, stated))})"
+        )
+
+
+def _check_type(tensor: Any, stated: str, where: str) -> None:
+    found = {"tensor(float)": "float32", "tensor(uint8)": "uint8"}.get(tensor.type, tensor.type)
+    if found != stated:
+        raise ModelError(f"{where}: input {tensor.name!r} is {found}, but its card says {stated}")

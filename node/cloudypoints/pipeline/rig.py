@@ -1,0 +1,181 @@
+"""One camera's way through the node: its geometry, and the messages made of its frames."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cloudypoints.capture import Frame
+from cloudypoints.config import CameraSettings, NodeSettings
+from cloudypoints.errors import CalibrationError
+from cloudypoints.geometry import Camera, Floats, rays_of
+from cloudypoints.inference import Model, Result, View
+from cloudypoints.messages import (
+    Array,
+    Cloud,
+    Depth,
+    Header,
+    Image,
+    Labels,
+    Ledger,
+    Message,
+    Obstacles,
+)
+from cloudypoints.projector import (
+    ObstacleTables,
+    compact,
+    limited,
+    metres_from,
+    organised_points,
+    strided,
+    summarise,
+    unknown,
+    voxel_thinned,
+)
+from cloudypoints.timing import utc_ns
+
+_SAME_ASPECT = 0.01  # relative; more is another crop of the sensor, not another size
+
+
+@dataclass(frozen=True, slots=True)
+class Sight:
+    """What one size of picture of one camera needs; made when it first comes."""
+
+    view: View
+    rays: Floats  # (2, H, W) of the grid
+    tables: ObstacleTables
+    header: Header  # what every message of this sight says alike
+
+
+@dataclass(frozen=True, slots=True)
+class Shot:
+    """A frame on its way through the node, with what has become of it so far."""
+
+    rig: Rig
+    sight: Sight
+    frame_index: int
+    stamp_ns: int
+    clock: str
+    fitted: NDArray[np.uint8]  # (H, W, 3) RGB on the model's grid
+    ledger: Ledger
+    result: Result | None = None
+
+    def inferred(self, result: Result, start_ns: int, end_ns: int) -> Shot:
+        """The same shot with what the model saw, and when."""
+        ledger = replace(self.ledger, inference_start_ns=start_ns, inference_end_ns=end_ns)
+        return replace(self, result=result, ledger=ledger)
+
+
+class Rig:
+    """A camera, the model that looks through it, and what is published of it."""
+
+    def __init__(
+        self,
+        name: str,
+        camera: CameraSettings,
+        settings: NodeSettings,
+        model: Model,
+        own_calibration: Camera | None = None,
+    ) -> None:
+        """`own_calibration` is what the source itself knows; a file in the settings outdoes it.
+
+        Raises CalibrationError when that file does not hold.
+        """
+        self.name = name
+        self.model = model
+        self._settings = settings
+        self._assumed = camera.assumed
+        self._calibrated = camera.calibrated() or own_calibration
+        self._sight: Sight | None = None
+
+    def shoot(self, frame: Frame) -> Shot:
+        """Lay a frame on the model's grid; runs in the camera's own thread, beside inference.
+
+        Raises CalibrationError for a picture of another aspect than the calibration's.
+        """
+        sight = self.sight_of(frame.picture.shape[1], frame.picture.shape[0])
+        fitted = self.model.fit(frame.picture, sight.view)
+        ledger = Ledger(captured_ns=frame.captured_ns, received_ns=utc_ns())
+        return Shot(self, sight, frame.index, frame.stamp_ns, frame.clock, fitted, ledger)
+
+    def sight_of(self, width_px: int, height_px: int) -> Sight:
+        """The geometry for pictures of this size; the last one is kept."""
+        k = self._sight.view.source.intrinsics if self._sight else None
+        if self._sight is None or k is None or (k.width_px, k.height_px) != (width_px, height_px):
+            self._sight = self._new_sight(width_px, height_px)
+        return self._sight
+
+    def messages(self, shot: Shot, drops: int, out: Array) -> Iterator[Message]:
+        """Everything to publish of a shot whose result is there, the cloud first.
+
+        `out` (H, W) of POINT is filled with the organised cloud; the Cloud may lie in it.
+        """
+        assert shot.result is not None
+        sight, cloud, result = shot.sight, self._settings.cloud, shot.result
+        metres = metres_from(result.depth, self.model.card, cloud.scale)
+        depth_m = limited(metres, sight.view.camera, sight.rays, cloud)
+        points = organised_points(depth_m, sight.rays, result.picture, result.labels, out)
+        points = strided(points, cloud.stride)
+        if cloud.layout == "compact":
+            points = voxel_thinned(compact(points), cloud.voxel_m)
+        header = _header(shot, drops)
+        yield Cloud(header, points)
+        yield self._obstacles(header, metres, shot)
+        yield Depth(header, depth_m)
+        if result.labels is not None:
+            yield Labels(header, result.labels)
+        yield Image(header, result.picture)
+
+    def stale(self, reason: str) -> Obstacles | None:
+        """What to say of obstacles while no frames come; None before there was one."""
+        if self._sight is None:
+            return None
+        return unknown(self._sight.header, self._sight.tables, reason)
+
+    def _obstacles(self, header: Header, metres: Floats, shot: Shot) -> Obstacles:
+        assert shot.result is not None
+        error = self.model.card.relative_error
+        tables, labels = shot.sight.tables, shot.result.labels
+        return summarise(header, metres, labels, tables, relative_error=error)
+
+    def _new_sight(self, width_px: int, height_px: int) -> Sight:
+        source = self._camera_of(width_px, height_px)
+        view = self.model.view(source)
+        rays = rays_of(view.camera)
+        k = view.camera.intrinsics
+        header = Header(
+            camera=self.name,
+            model=self.model.card.name,
+            digest=self.model.digest,
+            calibration=source.calibration,
+            vehicle_from_camera=tuple(source.mount.vehicle_from_camera.ravel().tolist()),
+            intrinsics=(k.width_px, k.height_px, k.fx_px, k.fy_px, k.cx_px, k.cy_px),
+        )
+        tables = ObstacleTables.of(view.camera, rays, self._settings.obstacles)
+        return Sight(view, rays, tables, header)
+
+    def _camera_of(self, width_px: int, height_px: int) -> Camera:
+        if self._calibrated is None:
+            return self._assumed.camera(width_px, height_px)
+        k = self._calibrated.intrinsics
+        aspect = (width_px / height_px) / (k.width_px / k.height_px)
+        if abs(aspect - 1) > _SAME_ASPECT:
+            raise CalibrationError(
+                f"camera {self.name}: calibrated at {k.width_px}×{k.height_px}, but its pictures "
+                f"are {width_px}×{height_px}: another aspect; calibrate at that size"
+            )
+        return self._calibrated.resized(width_px, height_px)
+
+
+def _header(shot: Shot, drops: int) -> Header:
+    return replace(
+        shot.sight.header,
+        frame=shot.frame_index,
+        stamp_ns=shot.stamp_ns,
+        clock=shot.clock,
+        ledger=replace(shot.ledger, projected_ns=utc_ns()),
+        drops=drops,
+    )

@@ -1,0 +1,377 @@
+"""The whole node with real sockets: frames arrive, failures stay where they are, ends are clean."""
+
+import threading
+import time
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import pytest
+import zmq
+
+import cloudypoints
+from cloudypoints.capture import CaptureSettings, Frame, open_source
+from cloudypoints.config import NodeSettings, settings_from
+from cloudypoints.errors import (
+    CalibrationError,
+    EndpointError,
+    ModelError,
+    NoMessage,
+    NoMetres,
+    SourceEnded,
+    SourceError,
+)
+from cloudypoints.messages import Category, Cloud, Obstacles, Status
+from cloudypoints.pipeline import Node
+from cloudypoints.timing import utc_ns
+from onnx_models import card_of, ground_model, saved
+
+
+def free_port() -> int:
+    """A port whose neighbour is free, too."""
+    with zmq.Context() as context, context.socket(zmq.PUB) as socket:
+        return socket.bind_to_random_port("tcp://127.0.0.1", min_port=20000, max_port=60000)
+
+
+class Staged:
+    """A source whose frames are given by hand: a number of them, at once or when `go` is set."""
+
+    def __init__(self, count: int, *, live: bool = False, size=(64, 48), fails=None) -> None:
+        self.name, self.live, self.camera = "staged", live, None
+        self.faults: Counter[str] = Counter()
+        self.state = "streaming"
+        self.go = threading.Event()
+        self._closed = threading.Event()
+        self._count, self._next, self._size, self._fails = count, 0, size, fails
+
+    def read(self) -> Frame:
+        if self._closed.is_set():
+            raise SourceEnded("closed")
+        if self._next == self._count:
+            if self._fails is not None:
+                raise self._fails
+            if self.live:
+                self._closed.wait()  # a live camera that has fallen silent
+            raise SourceEnded("all frames were read")
+        width, height = self._size
+        picture = np.full((height, width, 3), Category.FLAT, np.uint8)
+        index, self._next = self._next, self._next + 1
+        return Frame(picture, index, index * 40_000_000, "media", utc_ns())
+
+    def close(self) -> None:
+        self._closed.set()
+
+
+@pytest.fixture
+def model(tmp_path: Path) -> str:
+    return saved(tmp_path, ground_model())
+
+
+def settings(model: str, *cameras: str, **sections) -> NodeSettings:
+    names = cameras or ("front",)
+    document = {
+        "camera": {name: {"source": name} for name in names},
+        "inference": {"model": model, "provider": "cpu"},
+        "publisher": {"endpoint": f"tcp://127.0.0.1:{free_port()}"},
+    }
+    for name, section in sections.items():
+        document[name] = document.get(name, {}) | section
+    return settings_from(document, "test")
+
+
+def opener(**sources):
+    """An `open_source` that hands out these; an exception among them is raised."""
+
+    def opened(name: str, _settings: CaptureSettings):
+        if isinstance(sources[name], Exception):
+            raise sources[name]
+        return sources[name]
+
+    return opened
+
+
+class Gate(Staged):
+    """A staged source that shows a picture now and then until `go` is set, then its frames.
+
+    So whoever subscribes can wait until both lanes deliver: ZeroMQ tells nobody when a
+    subscription has arrived.
+    """
+
+    def read(self) -> Frame:
+        if not self.go.wait(0.02) and not self._closed.is_set():
+            picture = np.full((self._size[1], self._size[0], 3), Category.FLAT, np.uint8)
+            return Frame(picture, -1, 0, "media", utc_ns())
+        return super().read()
+
+
+def listening(node: Node, *topics: str) -> cloudypoints.Subscription:
+    publisher = node.publisher
+    return cloudypoints.subscribe(
+        publisher.endpoint, *topics, bulk_endpoint=publisher.bulk_endpoint, max_age_s=30
+    )
+
+
+def heard(node: Node, source: Staged, *topics: str) -> list:
+    """The messages of a node of which its frames' clouds are one, until it has ended."""
+    with listening(node, *topics) as subscription:
+        while not isinstance(subscription.read(10), Cloud):
+            pass
+        source.go.set()
+        messages = []
+        while True:
+            over = node.wait(0)
+            try:
+                messages.append(subscription.read(0.5))
+            except NoMessage:
+                if over:
+                    return messages
+
+
+def settled(subscription: cloudypoints.Subscription, topic: str, frame: int) -> cloudypoints.Health:
+    """How a topic is doing once this frame has come; the test's time limit ends a vain wait."""
+    while True:
+        message = subscription.latest(topic)
+        if message is not None and message.header.frame == frame:
+            return subscription.health(topic)
+        subscription.read(10)
+
+
+def test_a_recorded_source_loses_nothing_and_every_number_is_there(model):
+    source = Gate(60)
+    kinds = ("cloud", "obstacles", "depth", "labels", "image")
+    with (
+        Node(settings(model), open_source=opener(front=source)) as node,
+        listening(node) as subscription,
+    ):
+        while not all(subscription.latest(f"{kind}/front") for kind in kinds):
+            subscription.read(10)
+        firsts = {
+            kind: health.last_seq + 1 - health.received
+            for kind in kinds
+            if (health := subscription.health(f"{kind}/front"))
+        }
+        source.go.set()
+        for kind in kinds:
+            health = settled(subscription, f"{kind}/front", 59)
+            assert health.lost == 0, kind
+            assert health.received == health.last_seq + 1 - firsts[kind], kind
+        ledger = subscription.latest("cloud/front").header.ledger
+    assert (
+        ledger.captured_ns
+        <= ledger.received_ns
+        <= ledger.inference_start_ns
+        <= ledger.inference_end_ns
+        <= ledger.projected_ns
+        <= ledger.published_ns
+    )
+
+
+def test_the_cloud_is_the_ground_that_the_camera_stands_over(model):
+    source = Gate(3)
+    with Node(settings(model), open_source=opener(front=source)) as node:
+        clouds = [m for m in heard(node, source) if isinstance(m, Cloud)]
+    height_m = clouds[-1].xyz_m("vehicle")[:, 2]
+    assert clouds[-1].points.shape == (48, 64)
+    assert np.abs(height_m).max() < 1e-3
+    assert (clouds[-1].known["label"] == Category.FLAT).all()
+    assert clouds[-1].header.calibration == "assumed"
+    assert clouds[-1].header.model == "ground"
+
+
+def test_a_slow_model_on_a_live_source_drops_the_old_and_says_how_many(tmp_path):
+    slow = saved(tmp_path, ground_model(card_of(), delay=60))
+
+    class Flood(Gate):
+        live = True
+
+    source = Flood(400, live=True)
+    with (
+        Node(settings(slow), open_source=opener(front=source)) as node,
+        listening(node, "cloud/front") as subscription,
+    ):
+        subscription.read(10)
+        before = subscription.health("cloud/front")
+        begun = before.received + before.lost
+        source.go.set()
+        health = settled(subscription, "cloud/front", 399)
+        line = node.lines["front"]
+        assert line.dropped > 0
+        # Every frame is accounted for: handed over, or declared lost.
+        assert health.received + health.lost - begun >= 400
+        assert health.lost >= line.dropped - 1
+
+
+@pytest.mark.parametrize("layout", ["organised", "compact"])
+def test_layout_and_topics_are_as_set(model, layout):
+    source = Gate(3)
+    chosen = settings(model, cloud={"layout": layout}, publisher={"topics": ["cloud", "status"]})
+    with Node(chosen, open_source=opener(front=source)) as node:
+        messages = heard(node, source)
+    clouds = [m for m in messages if isinstance(m, Cloud)]
+    assert {type(m) for m in messages} == {Cloud, Status}
+    assert clouds[-1].points.ndim == {"organised": 2, "compact": 1}[layout]
+    assert np.isfinite(clouds[-1].known["x"]).all()
+
+
+def test_one_camera_that_does_not_open_leaves_the_others_running(model):
+    source = Gate(5)
+    opened = opener(front=source, rear=SourceError("rear: unplugged"))
+    with Node(settings(model, "front", "rear"), open_source=opened) as node:
+        messages = heard(node, source, "cloud", "status")
+        assert str(node.failed["rear"]) == "rear: unplugged"
+    assert {m.header.camera for m in messages if isinstance(m, Cloud)} == {"front"}
+
+
+def test_one_camera_that_fails_leaves_the_others_running(model):
+    front, rear = Gate(30), Staged(2, fails=SourceError("rear: cable cut"))
+    opened = opener(front=front, rear=rear)
+    with Node(settings(model, "front", "rear"), open_source=opened) as node:
+        messages = heard(node, front)
+        assert node.lines["rear"].thread.state == "failed"
+    clouds = Counter(m.header.camera for m in messages if isinstance(m, Cloud))
+    assert clouds["front"] >= 1
+    last = [m for m in messages if isinstance(m, Status) and m.header.camera == "rear"][-1]
+    assert (last.capture, last.reason) == ("failed", "rear: cable cut")
+
+
+def test_cameras_are_inferred_together_and_keep_their_own_numbers(model):
+    sources = {name: Gate(20) for name in ("front", "left", "rear")}
+    with (
+        Node(settings(model, *sources), open_source=opener(**sources)) as node,
+        listening(node, "cloud") as subscription,
+    ):
+        while not all(subscription.latest(f"cloud/{name}") for name in sources):
+            subscription.read(10)
+        for source in sources.values():
+            source.go.set()
+        for name in sources:
+            assert settled(subscription, f"cloud/{name}", 19).lost == 0
+
+
+def test_when_every_camera_fails_the_node_says_why(model):
+    source = Staged(2, fails=SourceError("front: cable cut"))
+    with (
+        Node(settings(model), open_source=opener(front=source)) as node,
+        pytest.raises(SourceError, match="cable cut"),
+    ):
+        node.wait(20)
+
+
+def test_a_silent_camera_makes_the_obstacles_stale(model):
+    source = Gate(3, live=True)
+    chosen = settings(model, publisher={"stale_after_s": 0.2})
+    with Node(chosen, open_source=opener(front=source)) as node:
+        source.go.set()
+        with cloudypoints.subscribe(node.publisher.endpoint, "obstacles/front") as subscription:
+            message = subscription.read(10)
+            while message.state != "stale":
+                message = subscription.read(10)
+    assert isinstance(message, Obstacles)
+    assert np.isnan(message.range_m).all()
+    assert "no frame for" in message.reason
+
+
+def test_a_new_picture_size_in_mid_stream_makes_a_new_camera(model):
+    class Turning(Gate):
+        def read(self) -> Frame:
+            frame = super().read()
+            small = np.full((24, 40, 3), Category.FLAT, np.uint8)
+            return frame if frame.index < 5 else Frame(small, *_rest(frame))
+
+    def _rest(frame: Frame):
+        return frame.index, frame.stamp_ns, frame.clock, frame.captured_ns
+
+    source = Turning(10)
+    with Node(settings(model), open_source=opener(front=source)) as node:
+        clouds = [m for m in heard(node, source, "cloud", "status") if isinstance(m, Cloud)]
+    assert clouds[-1].header.frame == 9
+    assert np.abs(clouds[-1].xyz_m("vehicle")[:, 2]).max() < 1e-3
+
+
+def test_a_calibration_of_another_aspect_is_refused(model, tmp_path):
+    path = tmp_path / "camera.toml"
+    path.write_text(
+        "[intrinsics]\nwidth_px = 640\nheight_px = 200\n"
+        "fx_px = 500.0\nfy_px = 500.0\ncx_px = 320.0\ncy_px = 100.0\n"
+    )
+    chosen = settings(model, camera={"front": {"source": "front", "calibration": str(path)}})
+    with (
+        Node(chosen, open_source=opener(front=Staged(3))) as node,
+        pytest.raises(CalibrationError, match="calibrated at 640×200, but its pictures are 64×48"),
+    ):
+        node.wait(20)
+
+
+def test_stopping_ends_within_a_second_and_leaves_no_thread_and_no_port(model):
+    before = set(threading.enumerate())
+    source = Gate(10_000_000)
+    chosen = settings(model)
+    with Node(chosen, open_source=opener(front=source)) as node:
+        source.go.set()
+        with cloudypoints.subscribe(node.publisher.endpoint, "obstacles") as subscription:
+            subscription.read(10)
+        start_s = time.monotonic()
+        node.stop()
+        assert node.wait(5)
+    assert time.monotonic() - start_s < 1.0
+    assert set(threading.enumerate()) == before
+    with Node(chosen, open_source=opener(front=Staged(1))) as again:
+        assert again.wait(10)
+
+
+@pytest.mark.parametrize(
+    ("broken", "error", "says"),
+    [
+        ({"model": "none.onnx"}, ModelError, "none.onnx: cannot be read"),
+        ({"provider": "tensorrt"}, ModelError, "provider tensorrt"),
+    ],
+)
+def test_a_node_that_cannot_start_says_why_and_leaves_nothing(model, broken, error, says):
+    before = set(threading.enumerate())
+    chosen = settings(model, inference=broken)
+    source = Staged(1)
+    with pytest.raises(error, match=says), Node(chosen, open_source=opener(front=source)):
+        pass
+    assert set(threading.enumerate()) == before
+    assert source._closed.is_set()
+
+
+def test_depth_without_metres_is_refused_at_the_start(tmp_path):
+    relative = saved(tmp_path, ground_model(card_of(depth="inverse", unit="1/m")))
+    chosen = settings(relative)
+    with pytest.raises(NoMetres, match="scale"), Node(chosen, open_source=opener(front=Staged(1))):
+        pass
+
+
+def test_a_port_in_use_is_refused(model):
+    chosen = settings(model)
+    source = Gate(1)
+    with (
+        Node(chosen, open_source=opener(front=source)),
+        pytest.raises(EndpointError, match="already in use"),
+        Node(chosen, open_source=opener(front=Staged(1))),
+    ):
+        pass
+
+
+def test_a_node_beyond_loopback_needs_to_be_told(model):
+    chosen = settings(model, publisher={"endpoint": f"tcp://0.0.0.0:{free_port()}"})
+    with (
+        pytest.raises(EndpointError, match="insecure = true"),
+        Node(chosen, open_source=opener(front=Staged(1))),
+    ):
+        pass
+
+
+def test_a_real_file_goes_through_the_real_capture(model, tmp_path):
+    import cv2
+
+    folder = tmp_path / "pictures"
+    folder.mkdir()
+    for index in range(4):
+        cv2.imwrite(str(folder / f"{index}.png"), np.full((48, 64, 3), index, np.uint8))
+    chosen = settings(model, camera={"front": {"source": str(folder), "capture": {"pace": 0.0}}})
+    with Node(chosen, open_source=open_source) as node:
+        assert node.wait(20)
+        assert node.lines["front"].thread.frames == 4
+        assert node.lines["front"].rate.hz > 0
