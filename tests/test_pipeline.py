@@ -7,7 +7,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import zmq
 
 import cloudypoints
 from cloudypoints.capture import CaptureSettings, Frame, open_source
@@ -25,12 +24,7 @@ from cloudypoints.messages import Category, Cloud, Obstacles, Status
 from cloudypoints.pipeline import Node
 from cloudypoints.timing import utc_ns
 from onnx_models import card_of, ground_model, saved
-
-
-def free_port() -> int:
-    """A port whose neighbour is free, too."""
-    with zmq.Context() as context, context.socket(zmq.PUB) as socket:
-        return socket.bind_to_random_port("tcp://127.0.0.1", min_port=20000, max_port=60000)
+from ports import free_port
 
 
 class Staged:
@@ -192,13 +186,13 @@ def test_a_slow_model_on_a_live_source_drops_the_old_and_says_how_many(tmp_path)
         subscription.read(10)
         before = subscription.health("cloud/front")
         begun = before.received + before.lost
+        line = node.lines["front"]
+        dropped = line.dropped
         source.go.set()
         health = settled(subscription, "cloud/front", 399)
-        line = node.lines["front"]
-        assert line.dropped > 0
+        assert line.dropped > dropped
         # Every frame is accounted for: handed over, or declared lost.
         assert health.received + health.lost - begun >= 400
-        assert health.lost >= line.dropped - 1
 
 
 @pytest.mark.parametrize("layout", ["organised", "compact"])

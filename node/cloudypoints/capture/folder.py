@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 
@@ -22,6 +23,7 @@ class FolderFeed:
     """The pictures of a folder, one after the other; those that cannot be read are counted."""
 
     def __init__(self, folder: Path, pace_hz: float, faults: Counter[str]) -> None:
+        _cv2()
         self._paths = pictures_in(folder)
         self._faults = faults
         self.interval_ns = round(NS_PER_S / pace_hz)
@@ -54,10 +56,7 @@ def pictures_in(folder: Path) -> list[Path]:
 
 def read_picture(path: Path) -> Picture | None:
     """(H, W, 3) RGB, turned as its EXIF says; None where it cannot be decoded."""
-    try:
-        import cv2
-    except ImportError as error:
-        raise MissingExtra("reading pictures", "node") from error
+    cv2 = _cv2()
     try:
         encoded = np.fromfile(path, np.uint8)
         bgr = cv2.imdecode(encoded, cv2.IMREAD_COLOR)
@@ -66,7 +65,17 @@ def read_picture(path: Path) -> Picture | None:
     return None if bgr is None else np.asarray(cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB), np.uint8)
 
 
+def _cv2() -> ModuleType:
+    """OpenCV. Raises MissingExtra."""
+    try:
+        import cv2
+    except ImportError as error:
+        raise MissingExtra("reading pictures", "node") from error
+    return cv2
+
+
 def _as_it_is(picture: Picture) -> Picture:
+    """A picture of a folder is developed when it is read."""
     return picture
 
 

@@ -28,6 +28,7 @@ from cloudypoints.timing import monotonic_s
 log = logging.getLogger(__name__)
 
 _FIRST_WAIT_S = 0.5
+_STABLE_S = 10.0  # a stream that lived this long is tried again quickly
 _CLOSE_S = 1.0  # how long `close` waits for the owner
 
 
@@ -64,17 +65,19 @@ class LiveSource:
         self._state: State = "opening"
         self._error: CloudyPointsError | None = None  # what ended it
         self._outage = ""  # what went wrong last; empty while pictures come
-        self._attempts = 0  # since pictures came
+        self._attempts = 0  # since it was last stable
         self._next_index = 0
-        self._last_shot_s = 0.0  # on the monotonic clock
+        self._since_s = 0.0  # when pictures began to come, on the monotonic clock
+        self._last_shot_s = 0.0
         self._rising = Rising(faults)
         self._size_px: tuple[int, ...] = ()
 
     @property
     def state(self) -> State:
         """What it is doing; a silent camera is `reconnecting` even while its driver sleeps."""
-        silent_s = monotonic_s() - self._last_shot_s
-        if self._state == "streaming" and silent_s > self._settings.read_timeout_s:
+        silent = monotonic_s() - self._last_shot_s > self._settings.read_timeout_s
+        held_up = not self.live and bool(self._lane.items)  # by a slow reader, who loses nothing
+        if self._state == "streaming" and silent and not held_up:
             return "reconnecting"
         return self._state
 
@@ -117,6 +120,7 @@ class LiveSource:
         return None
 
     def _never_came(self) -> SourceError:
+        """The error of a start that took too long, with what went wrong last."""
         why = f" ({self._outage})" if self._outage else ""
         return SourceError(
             f"{self.name}: no picture within {self._settings.open_timeout_s:g} s{why}; "
@@ -124,6 +128,7 @@ class LiveSource:
         )
 
     def _frame(self, shot: Shot) -> Frame:
+        """The developed picture with its stamps."""
         picture = shot.develop()
         self.faults["resized"] += self._size_px not in ((), picture.shape)
         self._size_px = picture.shape
@@ -134,6 +139,7 @@ class LiveSource:
     # --- the owner's thread
 
     def _run(self) -> None:
+        """Until closed, or until there is no use in going on; in any case the reader is told."""
         try:
             with self._interrupt:
                 while not self._closed.is_set():
@@ -150,18 +156,20 @@ class LiveSource:
             self._lane.close()
 
     def _stream_until_it_breaks(self) -> None:
+        """One connection, from its opening to its loss."""
         try:
             with closing(self._open_feed()) as feed:
                 first = self._next_index
                 for shot in feed:
                     self._deliver(replace(shot, number=first + shot.number))
-            error = SourceError(f"{self.name}: the stream ended")
+            error = SourceError(f"{self.name}: gives no more pictures")
         except SourceError as broken:
             error = broken
         if not self._closed.is_set():
             self._survive(error)
 
     def _deliver(self, shot: Shot) -> None:
+        """Into the slot, and into the account of what this source is doing."""
         self._lane.put(shot)
         self._last_shot_s = monotonic_s()
         self._next_index = shot.number + 1
@@ -169,7 +177,7 @@ class LiveSource:
         if self._state == "streaming":
             return
         log.info("%s: streaming", self.name)
-        self._state, self._outage, self._attempts = "streaming", "", 0
+        self._state, self._outage, self._since_s = "streaming", "", self._last_shot_s
 
     def _survive(self, error: SourceError) -> None:
         """Wait before the next attempt. Raises `error` where there is to be none."""
@@ -179,6 +187,7 @@ class LiveSource:
         if not started and isinstance(error, Unusable):
             raise error
         if not self._outage:
+            self._attempts *= self._last_shot_s - self._since_s < _STABLE_S
             log.warning("%s; trying again", error)
             self.faults["outages"] += started
         self._outage = str(error).removeprefix(f"{self.name}: ")

@@ -64,6 +64,7 @@ class CameraFeed:
         self._capture.release()
 
     def _arrived_ns(self) -> int:
+        """UTC of the picture that was read last."""
         import cv2
 
         if not self._stamped:
@@ -120,6 +121,7 @@ def _check_device(device: str, name: str) -> None:
 
 
 def _found() -> str:
+    """The cameras that exist, for whoever named another."""
     nodes = camera_nodes()
     return (
         f"cameras here: {', '.join(nodes)}" if nodes else "no camera is attached (no /dev/video*)"

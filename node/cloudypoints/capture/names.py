@@ -39,6 +39,8 @@ def kind_of(name: str) -> Kind:
     if "://" in name:
         return _network(name)
     path = Path(name)
+    if not name:
+        raise SourceError(f"no source is named; it is {_KNOWN}")
     if path.is_dir():
         return "folder"
     if not path.exists():
@@ -47,6 +49,7 @@ def kind_of(name: str) -> Kind:
 
 
 def _network(url: str) -> Kind:
+    """Raises SourceError for a scheme that is unknown or an address without a host."""
     scheme = url.partition("://")[0].lower()
     if scheme not in _NETWORK:
         raise SourceError(

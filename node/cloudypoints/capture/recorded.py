@@ -79,6 +79,7 @@ class RecordedSource:
             self._using.release()
 
     def _next_frame(self) -> Frame:
+        """Decoded and developed at once, handed out when due."""
         with self._using, self._interrupt:
             self._stop_if_closed()
             shot = next(self._shots, None)
@@ -111,9 +112,11 @@ class RecordedSource:
             self._feed = self._open_feed()
 
     def _stop_if_closed(self) -> None:
+        """Raises SourceEnded once closed."""
         if self._closed.is_set():
             raise SourceEnded(f"{self.name}: closed")
 
     def _note_size(self, size_px: tuple[int, ...]) -> None:
+        """Count a picture of another size than the one before."""
         self.faults["resized"] += self._size_px not in ((), size_px)
         self._size_px = size_px

@@ -46,11 +46,13 @@ def _demo(name: str, settings: CaptureSettings) -> Source:
 
 
 def _video(name: str, settings: CaptureSettings) -> Source:
+    """A file, played at its own pace."""
     place = file_place(name)
     return _recorded(name, lambda faults: VideoFeed(place, faults), settings)
 
 
 def _folder(name: str, settings: CaptureSettings) -> Source:
+    """Pictures, as many a second as is set."""
     path, pace_hz = Path(name), settings.pace_hz
     return _recorded(name, lambda faults: FolderFeed(path, pace_hz, faults), settings)
 
@@ -64,6 +66,7 @@ def _network(name: str, settings: CaptureSettings) -> Source:
 
 
 def _camera(name: str, settings: CaptureSettings) -> Source:
+    """A camera of this machine."""
     device = name.removeprefix("camera:")
     return _live(name, lambda faults: open_camera(device, settings, faults), settings)
 
@@ -71,6 +74,7 @@ def _camera(name: str, settings: CaptureSettings) -> Source:
 def _recorded(
     name: str, open_feed: Callable[[Counter[str]], Feed], settings: CaptureSettings
 ) -> Source:
+    """A recording, whose feed counts into the same faults."""
     faults = no_faults()
     return RecordedSource(name, lambda: open_feed(faults), settings, faults=faults)
 
@@ -78,6 +82,7 @@ def _recorded(
 def _live(
     name: str, open_feed: Callable[[Counter[str]], Feed], settings: CaptureSettings
 ) -> Source:
+    """A live source, whose feeds count into the same faults."""
     faults = no_faults()
     return LiveSource(name, lambda: open_feed(faults), settings, faults=faults)
 

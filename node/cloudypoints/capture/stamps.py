@@ -44,6 +44,7 @@ class MediaClock:
         return self._give(self._last_ns + self._interval_ns)
 
     def _give(self, stamp_ns: int) -> int:
+        """Remember the stamp that is given out."""
         self._last_ns = stamp_ns
         return stamp_ns
 

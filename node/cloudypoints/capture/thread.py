@@ -74,11 +74,13 @@ class CameraThread(Generic[T]):
         """Close the source and the lane, and wait for the thread; may be called twice."""
         self._lane.close()
         self.source.close()
-        self._thread.join(_JOIN_S)
+        if self._thread.ident is not None:
+            self._thread.join(_JOIN_S)
         if self.alive:
             log.error("camera %s did not stop within %g s", self.name, _JOIN_S)
 
     def _run(self) -> None:
+        """Pass frames on until there are none, or nobody takes them; then close both ends."""
         try:
             while True:
                 self._pass_on(self.source.read())
@@ -96,6 +98,7 @@ class CameraThread(Generic[T]):
             self.source.close()
 
     def _pass_on(self, frame: Frame) -> None:
+        """Waits where the lane is full and nothing may be lost."""
         self._lane.put(self._prepare(frame))
         self.frames += 1
         self.rate.tick()

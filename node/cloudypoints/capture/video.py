@@ -1,11 +1,14 @@
 """Videos by PyAV, from a file or the network: packets in, pictures with their times out.
 
 One thread calls a feed. A blocked call is ended by its time-outs, or at once through `Interrupt`.
+Pictures of RTSP and of transport streams are one interval old when they come: FFmpeg's parser knows
+that one is complete when the next begins.
 """
 
 from __future__ import annotations
 
 import logging
+import math
 import socket
 import struct
 from collections import Counter
@@ -77,7 +80,7 @@ class VideoFeed:
         self._faults = faults
         self._bad_in_a_row = 0
         self._number = 0
-        self._last_ns = 0
+        self._last_ns = -1
         self._container = _opened(place)
         try:
             self._stream = _video_stream(self._container, place)
@@ -100,14 +103,15 @@ class VideoFeed:
                 shot = self._shot(frame)
                 if shot is not None:
                     yield shot
-        self._check_length()
+        self._end()
 
     def close(self) -> None:
         """Free the container; never while another thread is inside this feed."""
         self._container.close()
 
     def _set_up_decoder(self) -> None:
-        # FFmpeg's guesses at missing stamps hold packets back, and are out of order for B frames in AVI.
+        """Low delay for live streams, all processors for recordings."""
+        # FFmpeg's guesses at missing stamps hold packets back, and disorder the B frames of AVI.
         self._container.flags &= ~_av().container.core.Flags.gen_pts.value
         context = self._stream.codec_context
         context.copy_opaque = True
@@ -134,14 +138,24 @@ class VideoFeed:
             self._note_bad()
 
     def _video_packets(self) -> Iterator[Packet[VideoStream]]:
-        """Sound is read too, so that silence of the pictures is noticed beside it, and dropped."""
-        last_s = monotonic_s()
-        for packet in self._container.demux():
-            if packet.stream.index == self._stream.index:
-                last_s = monotonic_s()
-                yield cast("Packet[VideoStream]", packet)
-            elif self._place.timeouts_s and monotonic_s() - last_s > self._place.timeouts_s[1]:
+        """The pictures' packets. Raises SourceError after a silence of them, sound or no sound.
+
+        At its time-out FFmpeg first hands out what its parser held back, and would wait once more.
+        """
+        packets = self._container.demux()
+        limit_s = self._place.timeouts_s[1] if self._place.timeouts_s else math.inf
+        silent_s = 0.0  # spent in waiting; what the reader does with a picture is its own affair
+        while True:
+            asked_s = monotonic_s()
+            packet = next(packets, None)
+            silent_s += monotonic_s() - asked_s
+            if silent_s >= limit_s:
                 raise SourceError(f"{self._place.name}: {_silence(self._place)}")
+            if packet is None:
+                return
+            if packet.stream.index == self._stream.index:
+                silent_s = 0.0
+                yield cast("Packet[VideoStream]", packet)
 
     def _decoded(self, packet: Packet[VideoStream]) -> list[VideoFrame]:
         """The pictures that this packet completes; none and a fault where it is damaged."""
@@ -162,16 +176,24 @@ class VideoFeed:
             return None
         self._bad_in_a_row = 0
         media_ns = self._media_ns(frame)
-        self._last_ns = max(self._last_ns, media_ns or 0)
+        self._note_time(media_ns)
         arrived_ns, sent_ns = cast("tuple[int, int] | None", frame.opaque) or (0, 0)
         return Shot(number, lambda: rgb(frame), media_ns, arrived_ns, sent_ns)
 
     def _media_ns(self, frame: VideoFrame) -> int | None:
+        """From the start of the stream; None where neither the container nor the decoder knows."""
         # AVI knows the order of decoding alone, which the decoder carries over in its own order.
         pts = frame.dts if frame.pts is None else frame.pts
         if pts is None or frame.time_base is None:
             return None
         return max(0, round((pts - self._start_pts) * frame.time_base * NS_PER_S))
+
+    def _note_time(self, media_ns: int | None) -> None:
+        """Live pictures are stamped by other clocks, but one that is repeated must be seen."""
+        if media_ns is None:
+            return
+        self._faults["unordered"] += self._place.live and media_ns <= self._last_ns
+        self._last_ns = max(self._last_ns, media_ns)
 
     def _note_bad(self) -> None:
         """Count it. Raises SourceError when nothing good comes between."""
@@ -183,11 +205,13 @@ class VideoFeed:
                 f"not a video that FFmpeg can decode as {self._stream.codec_context.name}"
             )
 
-    def _check_length(self) -> None:
-        """Count and say that a recording ends before its header does."""
+    def _end(self) -> None:
+        """A live stream has none; a recording that ends before its header says so is counted."""
+        if self._place.live:
+            raise SourceError(f"{self._place.name}: the stream ended{self._advice()}")
         expected_ns, tolerance_ns = self._expected_ns()
         end_ns = self._last_ns + self.interval_ns
-        if self._place.live or not self._number or end_ns + tolerance_ns >= expected_ns:
+        if not self._number or end_ns + tolerance_ns >= expected_ns:
             return
         self._faults["truncated"] += 1
         log.warning(
@@ -196,6 +220,11 @@ class VideoFeed:
             end_ns / NS_PER_S,
             expected_ns / NS_PER_S,
         )
+
+    def _advice(self) -> str:
+        """A stream has no length; a file on a web server does."""
+        recording = self._place.url.lower().startswith("http") and self._container.size > 0
+        return '; if it is a recording, set mode = "recorded"' if recording else ""
 
     def _expected_ns(self) -> tuple[int, int]:
         """The length that the header promises, and how wrong it may be; 0 where it does not."""
@@ -215,7 +244,9 @@ def rgb(frame: VideoFrame) -> Picture:
         # One thread is quick enough: 0.3 ms for 720p.
         picture = frame.to_ndarray(format="rgb24", threads=1, src_colorspace=matrix)
     except error_type as error:
-        raise SourceError(f"pictures of the kind {frame.format.name} cannot be converted") from error
+        raise SourceError(
+            f"pictures of the kind {frame.format.name} cannot be converted"
+        ) from error
     quarter_turns = round(frame.rotation / 90) % 4
     return np.ascontiguousarray(np.rot90(picture, quarter_turns), np.uint8)
 
@@ -282,6 +313,7 @@ def _no_answer(place: Place) -> str:
 
 
 def _silence(place: Place) -> str:
+    """What a time-out of reading means."""
     _open_s, read_s = place.timeouts_s or (0.0, 0.0)
     return f"no pictures came for {read_s:g} s"
 

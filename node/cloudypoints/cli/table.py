@@ -27,7 +27,7 @@ class LiveTable:
         self._title = title
         self._columns = columns
         self._live: Any = None
-        self._printed_s = float("-inf")
+        self._printed_s = monotonic_s() - _PLAIN_EVERY_S + 1.0  # the first second says little
         self._rows: Sequence[Row] = ()
 
     def __enter__(self) -> LiveTable:

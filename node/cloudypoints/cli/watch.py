@@ -11,24 +11,17 @@ import numpy as np
 
 from cloudypoints.cli.table import LiveTable, Row, metres, seconds
 from cloudypoints.errors import NoMessage
-from cloudypoints.messages import (
-    CATEGORY_NAMES,
-    Cloud,
-    Depth,
-    Image,
-    Labels,
-    Message,
-    Obstacles,
-    Status,
-)
+from cloudypoints.messages import CATEGORY_NAMES, KIND_OF, Cloud, Message, Obstacles, Status
 from cloudypoints.subscriber import Subscription, subscribe
 from cloudypoints.timing import Deadline, monotonic_s
 
 if TYPE_CHECKING:
+    from cloudypoints.picture import Instant
     from cloudypoints.pipeline import Node
 
 _COLUMNS = ("camera", "capture", "rate", "age", "inference", "dropped", "nearest")
 _TRUTH_COLUMNS = ("truth", "error")
+_PIECES = {"cloud", "depth", "image", "obstacles"}  # of a whole frame; labels where there are any
 _LAST_COLUMNS = ("corridor", "state", "why")
 
 
@@ -55,8 +48,8 @@ class Watch:
         self._node = node
         self._start_s = start_s
         self._truth = Truth() if truth else None
-        self._whole: dict[type[Message], Message] = {}  # of one frame, once all have come
-        self._coming: dict[type[Message], Message] = {}
+        self._whole: Instant | None = None  # the last frame of which all has come
+        self._coming: dict[str, Message] = {}
 
     def until(self, enough: Callable[[], bool], end: Deadline) -> None:
         """Show the table until the node ends, `enough` says so or the time is up.
@@ -82,10 +75,10 @@ class Watch:
         """An overview of the last frame that came whole, and a line that says where it is."""
         from cloudypoints.picture import overview, save_picture
 
-        if not self._whole:
+        if self._whole is None:
             print("no frame came whole: no picture")
             return
-        save_picture(path, overview(*self._whole.values()))
+        save_picture(path, overview(self._whole))
         print(f"{path}: the last frame, as picture, depth, categories and cloud")
 
     def _follow(self, subscription: Subscription) -> bool:
@@ -94,17 +87,28 @@ class Watch:
             message = subscription.read(0.2)
         except NoMessage:
             return False
-        if isinstance(message, Cloud | Depth | Labels | Image | Obstacles):
-            self._collect(message)
+        if KIND_OF[type(message)] in _PIECES:
+            self._collect(message, subscription)
         return isinstance(message, Cloud)
 
-    def _collect(self, message: Message) -> None:
+    def _collect(self, message: Message, subscription: Subscription) -> None:
+        """Keep what belongs to one frame together, and the frame once it is whole."""
+        from cloudypoints.picture import Instant
+
+        header = message.header
         frames = {(m.header.camera, m.header.frame) for m in self._coming.values()}
-        if frames != {(message.header.camera, message.header.frame)}:
+        if frames != {(header.camera, header.frame)}:
             self._coming = {}
-        self._coming[type(message)] = message
-        if {Cloud, Depth, Image, Obstacles} <= set(self._coming):
-            self._whole = dict(self._coming)
+        self._coming[KIND_OF[type(message)]] = message
+        if set(self._coming) >= _PIECES:
+            health = subscription.health(f"cloud/{header.camera}")
+            truth = {"nearest_m": self._truth.nearest_m(header.stamp_ns)} if self._truth else {}
+            self._whole = Instant(
+                **self._coming,  # type: ignore[arg-type]  # each under the name of its kind
+                rate_hz=health.rate_hz,
+                age_s=health.age_s,
+                truth=truth,
+            )
 
     def _row(self, subscription: Subscription, name: str) -> Row:
         health = subscription.health(f"cloud/{name}")

@@ -147,13 +147,14 @@ class Node:
         opened_model = model.result()
         if not sources:
             raise next(iter(self.failed.values()))
+        for name, error in self.failed.items():
+            log.error("camera %s: %s", name, error)
         return opened_model, sources
 
     def _opened(self, name: str, opening: Future[Source]) -> Source | None:
         try:
             return opening.result()
         except CloudyPointsError as error:
-            log.error("camera %s: %s", name, error)
             self.failed[name] = error
             return None
 

@@ -92,7 +92,8 @@ def strided(points: Array, stride: int) -> Array:
     if stride == 1:
         return points
     start = stride // 2
-    return np.ascontiguousarray(points[start::stride, start::stride])
+    kept: Array = np.ascontiguousarray(points[start::stride, start::stride])
+    return kept
 
 
 def compact(points: Array) -> Array:
