@@ -25,6 +25,7 @@ from cloudypoints.errors import (
     VersionError,
     WireError,
 )
+from cloudypoints.inbox import Health
 from cloudypoints.messages import (
     CATEGORY_COLOURS,
     CATEGORY_NAMES,
@@ -41,7 +42,7 @@ from cloudypoints.messages import (
     Obstacles,
     Status,
 )
-from cloudypoints.subscriber import Health, Subscription, subscribe
+from cloudypoints.subscriber import Subscription, subscribe
 
 __version__ = "0.1.0"
 

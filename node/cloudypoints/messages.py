@@ -86,7 +86,9 @@ class Header:
     def __post_init__(self) -> None:
         for name in ("session", "seq", "drops"):
             if getattr(self, name) < 0:
-                raise WireError(f"header: {name} is {getattr(self, name)}; it only counts up from 0")
+                raise WireError(
+                    f"header: {name} is {getattr(self, name)}; it only counts up from 0"
+                )
         for name, length in (("vehicle_from_camera", 16), ("intrinsics", 6)):
             numbers = getattr(self, name)
             if len(numbers) not in (0, length) or not all(map(math.isfinite, numbers)):
@@ -287,7 +289,9 @@ def _check(message: Message) -> None:
         array = getattr(message, name)
         expected = POINT if dtype == "POINT" else np.dtype(dtype)
         if not isinstance(array, np.ndarray):
-            raise WireError(f"{KIND_OF[type(message)]}.{name}: {type(array).__name__}, not an array")
+            raise WireError(
+                f"{KIND_OF[type(message)]}.{name}: {type(array).__name__}, not an array"
+            )
         if array.dtype != expected or array.ndim not in dimensions:
             raise WireError(
                 f"{KIND_OF[type(message)]}.{name}: {array.dtype} of shape {array.shape}; "

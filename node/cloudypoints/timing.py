@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections import deque
 from collections.abc import Callable
+from itertools import pairwise
+
+import numpy as np
 
 NS_PER_S = 1_000_000_000
 
@@ -30,23 +32,38 @@ class Deadline:
 
 
 class Rate:
-    """Events per second over the last `window` events; falls towards 0 when they stop coming."""
+    """Events per second over the last `window` gaps; falls towards 0 when they stop coming.
+
+    One thread ticks, any thread may read.
+    """
 
     def __init__(self, window: int = 30, clock: Callable[[], float] = monotonic_s) -> None:
         self._clock = clock
-        self._at_s: deque[float] = deque(maxlen=window + 1)
+        self._window = window
+        self._at_s: tuple[float, ...] = ()  # replaced as a whole, so that readers need no lock
 
     def tick(self) -> None:
         """Note that it happened, now."""
-        self._at_s.append(self._clock())
+        self._at_s = (*self._at_s[-self._window :], self._clock())
 
     @property
     def hz(self) -> float:
         """0 before the second event."""
-        if len(self._at_s) < 2:
+        at_s = self._at_s
+        if len(at_s) < 2:
             return 0.0
-        first_s, last_s = self._at_s[0], self._at_s[-1]
-        mean_s = (last_s - first_s) / (len(self._at_s) - 1)
-        silent_s = self._clock() - last_s
+        mean_s = (at_s[-1] - at_s[0]) / (len(at_s) - 1)
         # A silence longer than the usual gap counts as the gap that it already is.
-        return 1.0 / max(mean_s, silent_s, 1e-9)
+        return 1.0 / max(mean_s, self._clock() - at_s[-1], 1e-9)
+
+    @property
+    def usual_s(self) -> float:
+        """The median gap, which one long silence does not move; NaN before the second event."""
+        gaps_s = [later - earlier for earlier, later in pairwise(self._at_s)]
+        return float(np.median(gaps_s)) if gaps_s else float("nan")
+
+    @property
+    def silent_s(self) -> float:
+        """Seconds since the last event; inf before the first."""
+        at_s = self._at_s
+        return self._clock() - at_s[-1] if at_s else float("inf")

@@ -1,0 +1,29 @@
+"""Fixtures that any test may ask for."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+
+import pytest
+import zmq
+from zmq.utils.garbage import gc as zero_copy
+
+
+@pytest.fixture
+def no_leaks(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Fails the test when a ZeroMQ context is still open after it, or a thread that it started."""
+    opened: list[zmq.Context] = []
+
+    class Tracked(zmq.Context):
+        def __init__(self) -> None:
+            super().__init__()
+            opened.append(self)
+
+    assert zero_copy.context is not None  # pyzmq's own, made on first use and never closed
+    monkeypatch.setattr(zmq, "Context", Tracked)
+    before = set(threading.enumerate())
+    yield
+    assert [context for context in opened if not context.closed] == []
+    started = set(threading.enumerate()) - before - {zero_copy.thread}
+    assert [thread.name for thread in started] == []

@@ -1,0 +1,187 @@
+"""One small message of each kind, always the same, and the files that hold their bytes.
+
+    python tests/wire_examples.py v2
+
+writes `tests/golden/v2/<kind>.bin`. It never overwrites: what is published once stays as it is. In
+a file each part of the multipart message stands behind its length, u32 little-endian.
+"""
+
+from __future__ import annotations
+
+import struct
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from cloudypoints.messages import (
+    POINT,
+    Category,
+    Cloud,
+    Depth,
+    Header,
+    Image,
+    Labels,
+    Ledger,
+    Message,
+    Obstacles,
+    Status,
+    values_of,
+)
+from cloudypoints.wire import encode
+
+GOLDEN = Path(__file__).parent / "golden"
+NAN, INF = float("nan"), float("inf")
+
+# Captured at 2023-11-14 22:13:20 UTC; 34 ms later it was published.
+HEADER = Header(
+    camera="front",
+    session=1_699_999_000_000_000_000,
+    seq=7,
+    frame=42,
+    stamp_ns=1_680_000_000,
+    clock="media",
+    ledger=Ledger(
+        captured_ns=1_700_000_000_000_000_000,
+        received_ns=1_700_000_000_004_000_000,
+        inference_start_ns=1_700_000_000_005_000_000,
+        inference_end_ns=1_700_000_000_030_000_000,
+        projected_ns=1_700_000_000_033_000_000,
+        published_ns=1_700_000_000_034_000_000,
+    ),
+    drops=1,
+    model="street",
+    digest="00ff",
+    calibration="file",
+    scale="assumed",
+    # 1.5 m above the ground, looking straight ahead: forward is z, left is -x, up is -y.
+    vehicle_from_camera=(0.0, 0.0, 1.0, 0.0)
+    + (-1.0, 0.0, 0.0, 0.0)
+    + (0.0, -1.0, 0.0, 1.5)
+    + (0.0, 0.0, 0.0, 1.0),
+    intrinsics=(3.0, 2.0, 2.5, 2.5, 1.0, 0.5),
+)
+
+
+def cloud(header: Header = HEADER) -> Cloud:
+    """Organised, 2 rows of 3: the upper row and one pixel of the lower unknown."""
+    points = np.zeros((2, 3), POINT)
+    points["x"], points["y"], points["z"] = NAN, NAN, NAN
+    points[1, 0] = (-2.0, 1.0, 5.0, 128, 64, 32, Category.FLAT)
+    points[1, 2] = (1.5, 0.75, 3.75, 255, 0, 0, Category.VEHICLE)
+    return Cloud(header, points)
+
+
+def obstacles(header: Header = HEADER) -> Obstacles:
+    """Three sectors: not looked at, free as far as ground was seen, a vehicle."""
+    return Obstacles(
+        header,
+        bearing_rad=np.array([-0.25, 0.0, 0.25], np.float32),
+        range_m=np.array([NAN, INF, 6.5], np.float32),
+        clear_m=np.array([NAN, 20.0, 6.5], np.float32),
+        lower_m=np.array([NAN, INF, 6.0], np.float32),
+        upper_m=np.array([NAN, INF, 7.0], np.float32),
+        support=np.array([0, 0, 40], np.uint32),
+        category=np.array([0, 0, Category.VEHICLE], np.uint8),
+        state="degraded",
+        reason="little ground in sight",
+        nearest_m=6.5,
+        nearest_bearing_rad=0.25,
+        nearest_category=Category.VEHICLE.value,
+        corridor_m=INF,
+        corridor_width_m=2.0,
+        bumper_x_m=0.5,
+    )
+
+
+def status(header: Header = HEADER) -> Status:
+    """A camera that is coming back."""
+    return Status(
+        header,
+        source="rtsp://camera/street",
+        capture="reconnecting",
+        reason="no packet for 5 s",
+        frames=1000,
+        dropped=3,
+        rate_hz=24.5,
+        age_s=NAN,
+        latency_ms={"inference": 25.0, "total": 33.0},
+        faults={"corrupt": 2},
+        provider="cpu",
+        version="0.1.0",
+        memory_mb=310.5,
+        insecure=False,
+    )
+
+
+def depth(header: Header = HEADER) -> Depth:
+    """2×3, the upper row unknown but for one pixel."""
+    return Depth(header, np.array([[NAN, NAN, 80.5], [5.0, 4.25, 3.75]], np.float32))
+
+
+def labels(header: Header = HEADER) -> Labels:
+    """2×3: sky above, road and a vehicle below."""
+    return Labels(header, np.array([[5, 5, 5], [1, 1, 7]], np.uint8))
+
+
+def image(header: Header = HEADER) -> Image:
+    """2×3 of RGB."""
+    return Image(header, np.arange(18, dtype=np.uint8).reshape(2, 3, 3))
+
+
+EXAMPLES = {
+    "obstacles": obstacles,
+    "status": status,
+    "cloud": cloud,
+    "depth": depth,
+    "labels": labels,
+    "image": image,
+}
+
+
+def content(message: Message) -> str:
+    """All that it holds, as text: equal for equal messages, NaN included."""
+    arrays = {name: getattr(message, name) for name in message.buffers}
+    shapes = [(name, array.dtype.str, array.shape) for name, array in arrays.items()]
+    held = {name: array.tobytes().hex() for name, array in arrays.items()}
+    return repr((asdict(message.header), values_of(message), shapes, held))
+
+
+def framed(parts: Sequence[Any]) -> bytes:
+    """The parts one behind the other, each behind its length."""
+    return b"".join(struct.pack("<I", len(part)) + part for part in map(raw, parts))
+
+
+def raw(part: Any) -> bytes:
+    """The bytes of a part."""
+    return memoryview(part).tobytes()
+
+
+def unframed(stored: bytes) -> list[bytes]:
+    """The parts of a stored message."""
+    parts, at = [], 0
+    while at < len(stored):
+        (length,) = struct.unpack_from("<I", stored, at)
+        parts.append(stored[at + 4 : at + 4 + length])
+        at += 4 + length
+    return parts
+
+
+def golden(kind: str, version: str = "v1") -> list[bytes]:
+    """The stored parts of a kind."""
+    return unframed((GOLDEN / version / f"{kind}.bin").read_bytes())
+
+
+def write_golden(folder: Path) -> None:
+    """Store every example; raises FileExistsError rather than change one."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for kind, example in EXAMPLES.items():
+        with (folder / f"{kind}.bin").open("xb") as file:
+            file.write(framed(encode(example())))
+
+
+if __name__ == "__main__":
+    write_golden(GOLDEN / sys.argv[1])
