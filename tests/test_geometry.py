@@ -68,6 +68,14 @@ def test_a_cropped_camera_keeps_the_rays_of_what_is_left():
     assert np.allclose(cropped, rays_of(camera)[:, 20:120, 40:240], atol=1e-6)
 
 
+@pytest.mark.parametrize("step", [1, 2, 5])
+def test_a_strided_camera_keeps_the_rays_of_what_is_left(step):
+    camera = camera_with(Distortion())
+    thinned = Camera(camera.intrinsics.strided(step))
+    left = rays_of(camera)[:, step // 2 :: step, step // 2 :: step]
+    assert np.allclose(rays_of(thinned), left, atol=1e-6)
+
+
 def test_a_lens_that_folds_the_picture_has_no_ray_there():
     folding = Camera(Intrinsics.from_fov(320, 240, 2.4), Distortion("plumb_bob", (-0.6, 0, 0, 0)))
     rays = rays_of(folding)

@@ -79,6 +79,18 @@ class Intrinsics:
             width_px, height_px, self.fx_px, self.fy_px, self.cx_px - left_px, self.cy_px - top_px
         )
 
+    def strided(self, step: int) -> Intrinsics:
+        """The same camera behind every `step`-th row and column, from the middle of each block."""
+        start = step // 2
+        return Intrinsics(
+            len(range(start, self.width_px, step)),
+            len(range(start, self.height_px, step)),
+            self.fx_px / step,
+            self.fy_px / step,
+            (self.cx_px - start) / step,
+            (self.cy_px - start) / step,
+        )
+
     @property
     def matrix(self) -> NDArray[np.float64]:
         """K, (3, 3)."""

@@ -212,10 +212,11 @@ def _connect_one(socket: Any, endpoint: str, lane: str, prefixes: list[bytes]) -
     # connection before it is read into memory.
     socket.setsockopt(zmq.RCVHWM, _HIGH_WATER[lane])
     socket.setsockopt(zmq.MAXMSGSIZE, MAX_BUFFER_BYTES)
-    socket.setsockopt(zmq.RECONNECT_IVL_MAX, 1000)
     socket.setsockopt(zmq.IPV6, is_ipv6(endpoint))
     if is_local(endpoint):
         socket.setsockopt(zmq.RCVBUF, _LOCAL_RECEIVE_BYTES)
+    else:  # here a node that is not up yet is looked for ten times a second, which costs nothing
+        socket.setsockopt(zmq.RECONNECT_IVL_MAX, 1000)
     # A node that lost its power says no goodbye; without this nobody would ever reconnect.
     socket.setsockopt(zmq.TCP_KEEPALIVE, 1)
     socket.setsockopt(zmq.TCP_KEEPALIVE_IDLE, 5)

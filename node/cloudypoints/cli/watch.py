@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 _COLUMNS = ("camera", "capture", "rate", "age", "inference", "dropped", "nearest")
 _TRUTH_COLUMNS = ("truth", "error")
-_PIECES = {"cloud", "depth", "image", "obstacles"}  # of a whole frame; labels where there are any
+_PIECES = {"cloud", "depth", "labels", "image", "obstacles"}  # of a whole frame
 _LAST_COLUMNS = ("corridor", "state", "why")
 
 
@@ -100,7 +100,8 @@ class Watch:
         if frames != {(header.camera, header.frame)}:
             self._coming = {}
         self._coming[KIND_OF[type(message)]] = message
-        if set(self._coming) >= _PIECES:
+        labelled = f"labels/{header.camera}" in subscription.topics
+        if set(self._coming) >= (_PIECES if labelled else _PIECES - {"labels"}):
             health = subscription.health(f"cloud/{header.camera}")
             truth = {"nearest_m": self._truth.nearest_m(header.stamp_ns)} if self._truth else {}
             self._whole = Instant(

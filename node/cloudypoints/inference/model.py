@@ -17,6 +17,7 @@ from cloudypoints.errors import MissingExtra, ModelError
 from cloudypoints.geometry import Camera, ground_inverse_depth, rays_of
 from cloudypoints.inference.card import CATEGORY_OF_NAME, ModelCard, card_from
 from cloudypoints.inference.provider import open_session
+from cloudypoints.masks import only, within
 from cloudypoints.messages import Category
 
 try:
@@ -92,11 +93,9 @@ class Model:
         """The source's picture on the model's grid, (H, W, 3) uint8 RGB, black at the rims."""
         width, height = self.card.picture.width_px, self.card.picture.height_px
         left, top, inner_width, inner_height = view.inner
-        shrinks = picture.shape[0] > inner_height and picture.shape[1] > inner_width
-        kernel = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
-        fitted = cv2.resize(picture, (inner_width, inner_height), interpolation=kernel)
+        fitted = _resized(picture, inner_width, inner_height)
         if (inner_width, inner_height) == (width, height):
-            return np.asarray(fitted, np.uint8)
+            return fitted
         canvas = np.zeros((height, width, 3), np.uint8)
         canvas[top : top + inner_height, left : left + inner_width] = fitted
         return canvas
@@ -127,7 +126,7 @@ class Model:
         card = self.card
         feeds: dict[str, NDArray[Any]] = {card.picture.name: self._tensor(fitted)}
         if card.geometry_input:
-            feeds[card.geometry_input] = np.stack(geometries)
+            feeds[card.geometry_input] = _stacked(geometries)
         wanted = [name for name in (card.depth_output, card.labels_output) if name]
         try:
             return list(self.session.run(wanted, feeds))
@@ -136,7 +135,7 @@ class Model:
 
     def _tensor(self, fitted: Sequence[NDArray[np.uint8]]) -> NDArray[Any]:
         card = self.card.picture
-        pictures: NDArray[Any] = np.stack(fitted)  # (N, H, W, 3)
+        pictures: NDArray[Any] = _stacked(fitted)  # (N, H, W, 3)
         if card.colour == "bgr":
             pictures = pictures[..., ::-1]
         if card.dtype == "float32":
@@ -153,17 +152,19 @@ class Model:
         picture: NDArray[np.uint8],
         view: View,
     ) -> Result:
-        low, high = self.card.valid_range
-        known = (depth >= low) & (depth <= high)
+        known = within(depth, *self.card.valid_range)
+        categories = None
         if labels is not None:
-            known &= self._category_of[labels] != Category.SKY
+            categories = np.asarray(
+                cv2.LUT(labels.astype(np.uint8, copy=False), self._category_of), np.uint8
+            )
+            known[categories == Category.SKY] = 0
         left, top, width, height = view.inner
         if (width, height) != (depth.shape[1], depth.shape[0]):
             inside = np.zeros_like(known)
-            inside[top : top + height, left : left + width] = True
+            inside[top : top + height, left : left + width] = 255
             known &= inside
-        categories = None if labels is None else self._category_of[labels]
-        return Result(np.where(known, depth, np.float32(np.nan)), categories, picture)
+        return Result(only(known, depth), categories, picture)
 
     def _warm_up(self) -> None:
         """Run once on grey: it allocates, and shows whether the outputs are as stated."""
@@ -182,6 +183,22 @@ class Model:
 def embedded_path() -> Traversable:
     """Where the model that ships with the package lies."""
     return files("cloudypoints") / "assets" / "street.onnx"
+
+
+def _stacked(arrays: Sequence[NDArray[Any]]) -> NDArray[Any]:
+    """(N, ...); of one alone it is a view."""
+    return arrays[0][None] if len(arrays) == 1 else np.stack(arrays)
+
+
+def _resized(picture: NDArray[np.uint8], width: int, height: int) -> NDArray[np.uint8]:
+    """The picture at this size; where it shrinks, every pixel counts as much as it covers."""
+    size = picture.shape[1], picture.shape[0]
+    while size[0] >= 2 * width and size[1] >= 2 * height:  # halves are made many times faster
+        size = size[0] // 2, size[1] // 2
+        picture = np.asarray(cv2.resize(picture, size, interpolation=cv2.INTER_AREA), np.uint8)
+    shrinks = size[0] > width and size[1] > height
+    kernel = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
+    return np.asarray(cv2.resize(picture, (width, height), interpolation=kernel), np.uint8)
 
 
 def _letterbox(source: Camera, width: int, height: int) -> tuple[int, int, int, int]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import astuple, dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -48,6 +48,7 @@ class Sight:
     rays: Floats  # (2, H, W) of the grid
     tables: ObstacleTables
     header: Header  # what every message of this sight says alike
+    cloud_intrinsics: tuple[float, ...]  # of the cloud's grid, which a stride thins
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +123,7 @@ class Rig:
         if cloud.layout == "compact":
             points = voxel_thinned(compact(points), cloud.voxel_m)
         header = _header(shot, drops)
-        yield Cloud(header, points)
+        yield Cloud(replace(header, intrinsics=sight.cloud_intrinsics), points)
         yield self._obstacles(header, metres, shot)
         yield Depth(header, depth_m)
         if result.labels is not None:
@@ -145,17 +146,17 @@ class Rig:
         source = self._camera_of(width_px, height_px)
         view = self.model.view(source)
         rays = rays_of(view.camera)
-        k = view.camera.intrinsics
         header = Header(
             camera=self.name,
             model=self.model.card.name,
             digest=self.model.digest,
             calibration=source.calibration,
             vehicle_from_camera=tuple(source.mount.vehicle_from_camera.ravel().tolist()),
-            intrinsics=(k.width_px, k.height_px, k.fx_px, k.fy_px, k.cx_px, k.cy_px),
+            intrinsics=astuple(view.camera.intrinsics),
         )
         tables = ObstacleTables.of(view.camera, rays, self._settings.obstacles)
-        return Sight(view, rays, tables, header)
+        thinned = view.camera.intrinsics.strided(self._settings.cloud.stride)
+        return Sight(view, rays, tables, header, astuple(thinned))
 
     def _camera_of(self, width_px: int, height_px: int) -> Camera:
         if self._calibrated is None:

@@ -1,0 +1,119 @@
+"""The three small panels: the camera's picture, its depth, its categories."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from cloudypoints.colours import (
+    CATEGORY_ON_DARK,
+    FAR_M,
+    NEAR_M,
+    by_category,
+    by_distance,
+    distance_share,
+    turbo,
+)
+from cloudypoints.geometry import inverse, transformed
+from cloudypoints.messages import Depth, Header, Image, Labels, Obstacles
+from cloudypoints.picture.canvas import (
+    CAPTION,
+    CENTRE,
+    LABEL,
+    NIGHT,
+    PANEL,
+    SMALL,
+    TEXT,
+    Box,
+    Canvas,
+    dot,
+    fitted,
+    lines,
+    paint,
+    tag,
+    text_width,
+    write,
+)
+from cloudypoints.picture.dots import Points
+from cloudypoints.picture.perspective import POLE_M, place_of, polar
+from cloudypoints.picture.words import category_name, nearest_words
+
+_STRIP_PX = 24  # height of a legend along a panel's lower edge
+_TICKS_M = (2, 5, 10, 20, 40, 80)
+_BLEND = 0.58  # of a category's colour over the picture
+
+
+def draw_camera(canvas: Canvas, image: Image, obstacles: Obstacles | None) -> None:
+    """The picture, the nearest obstacle marked."""
+    place = _draw_fitted(canvas, image.picture)
+    height_px, width_px = image.picture.shape[:2]
+    words = f"{width_px}×{height_px} px, frame {image.header.frame}"
+    write(canvas, words, (14, canvas.shape[0] - 8), CAPTION)
+    if obstacles is None or not math.isfinite(obstacles.nearest_m):
+        return
+    pole = _pole_px(obstacles, image.header)
+    if not np.isfinite(pole).all():
+        return
+    pole = pole * (place.width / width_px, place.height / height_px) + (place.x, place.y)
+    lines(canvas, [pole], NIGHT, width_px=5)
+    lines(canvas, [pole], TEXT, width_px=2)
+    dot(canvas, pole[0], 4, TEXT)
+    tag(canvas, nearest_words(obstacles), (pole[1, 0], pole[1, 1] - 26), LABEL, align=CENTRE)
+
+
+def draw_depth(canvas: Canvas, depth: Depth) -> None:
+    """Depth by colour, with its scale in metres."""
+    _draw_fitted(canvas, by_distance(depth.depth_m))
+    height, width = canvas.shape[:2]
+    left, right = 34, width - 46
+    bar = Box(left, height - _STRIP_PX + 5, right - left, 4)
+    share = np.linspace(1, 0, bar.width)
+    bar.of(canvas)[:] = turbo(share)[None]
+    for tick_m in _TICKS_M:
+        x = left + (1 - float(distance_share(tick_m))) * (bar.width - 1)
+        words = f"{tick_m} m" if tick_m in (NEAR_M, FAR_M) else f"{tick_m}"
+        write(canvas, words, (x, height - 4), SMALL, align=CENTRE)
+
+
+def draw_categories(canvas: Canvas, labels: Labels, image: Image | None) -> None:
+    """Categories over the picture, where there is one of their size; the names of those seen."""
+    colours = by_category(labels.labels)
+    if image is not None and image.picture.shape == colours.shape:
+        colours = (colours * _BLEND + image.picture * (1 - _BLEND)).astype(np.uint8)
+    _draw_fitted(canvas, colours)
+    height, width = canvas.shape[:2]
+    counts = np.bincount(labels.labels.ravel(), minlength=len(CATEGORY_ON_DARK))
+    x = 14
+    for category in np.argsort(-counts[1 : len(CATEGORY_ON_DARK)]) + 1:
+        name = category_name(int(category))
+        end = x + 12 + text_width(name, SMALL)
+        if counts[category] == 0 or end > width - 8:
+            break
+        dot(canvas, (x, height - 12), 4, paint(CATEGORY_ON_DARK[category]))
+        write(canvas, name, (x + 9, height - 8), SMALL)
+        x = end + 12
+
+
+def _draw_fitted(canvas: Canvas, picture: Canvas) -> Box:
+    """The picture above the legend's strip; the box that it took."""
+    canvas[:] = PANEL
+    small, place = fitted(picture, Box(0, 0, canvas.shape[1], canvas.shape[0] - _STRIP_PX))
+    place.of(canvas)[:] = small
+    return place
+
+
+def _pole_px(obstacles: Obstacles, header: Header) -> Points:
+    """Foot and top of a pole at the nearest obstacle, pixels (2, 2) of the grid; NaN if unseen."""
+    if len(header.intrinsics) != 6:
+        return np.full((2, 2), np.nan)
+    width_px, height_px, fx_px, fy_px, cx_px, cy_px = header.intrinsics
+    foot_m = place_of(obstacles.header)[0] * (1, 1, 0)
+    bottom_m = foot_m + polar(obstacles.nearest_m, obstacles.nearest_bearing_rad)
+    camera_from_vehicle = inverse(header.vehicle_from_camera_matrix)
+    x, y, z = transformed(camera_from_vehicle, np.stack([bottom_m, bottom_m + (0, 0, POLE_M)])).T
+    if (z <= 0).any():
+        return np.full((2, 2), np.nan)
+    pixels = np.stack([x / z * fx_px + cx_px, y / z * fy_px + cy_px], axis=1)
+    inside: Points = np.clip(pixels, 0, (width_px - 1, height_px - 1))
+    return inside
