@@ -1,0 +1,71 @@
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from cloudypoints.errors import ConfigError  # noqa: E402
+from cloudypoints.geometry import Camera, Intrinsics  # noqa: E402
+from cloudytools.data import Streets, measuring_loader, training_loader  # noqa: E402
+from cloudytools.experiment import Augmentation, Stage  # noqa: E402
+from cloudytools.scenes import Sample  # noqa: E402
+
+pytestmark = pytest.mark.train
+
+STAGE = Stage(epochs=1, width_px=64, height_px=32, batch=4)
+
+
+@pytest.fixture(scope="module")
+def streets():
+    """Ten pictures, each of one grey level and one depth: its number."""
+    camera = Camera(Intrinsics.from_fov(64, 32, 1.2))
+    return Streets(
+        [
+            Sample(
+                image=np.full((32, 64, 3), 20 * number, np.uint8),
+                depth_m=np.full((32, 64), number, np.float16),
+                labels=np.full((32, 64), 1, np.uint8),
+                camera=camera,
+            )
+            for number in range(10)
+        ],
+        "made by hand",
+    )
+
+
+def batches(streets, seed, workers=0):
+    return list(training_loader(streets, STAGE, Augmentation(), seed, workers))
+
+
+def test_a_batch_is_what_a_network_takes(streets):
+    batch = batches(streets, (0, 0))[0]
+    assert batch.image.shape == (4, 32, 64, 3)
+    assert batch.image.dtype == torch.uint8
+    assert batch.geometry.shape == (4, 3, 32, 64)
+    assert batch.depth_m.dtype == batch.geometry.dtype == torch.float32
+    assert batch.labels.dtype == torch.uint8
+
+
+def test_an_epoch_shows_no_picture_twice_and_only_whole_batches(streets):
+    numbers = torch.cat([batch.depth_m[:, 0, 0] for batch in batches(streets, (0, 0))]).tolist()
+    assert len(numbers) == len(set(numbers)) == 8
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_seed_and_epoch_decide_everything(streets, workers):
+    once, again = batches(streets, (3, 7)), batches(streets, (3, 7), workers)
+    assert all((a.image == b.image).all() for a, b in zip(once, again, strict=True))
+
+
+def test_another_epoch_has_another_order_and_other_pictures(streets):
+    first, second = batches(streets, (3, 0)), batches(streets, (3, 1))
+    assert any((a.depth_m != b.depth_m).any() for a, b in zip(first, second, strict=True))
+
+
+def test_measuring_takes_every_picture_in_order_as_it_is(streets):
+    found = torch.cat([batch.image[:, 0, 0, 0] for batch in measuring_loader(streets, STAGE, 0)])
+    assert found.tolist() == [20 * number for number in range(10)]
+
+
+def test_a_folder_without_shards_is_told_how_to_make_them(tmp_path):
+    with pytest.raises(ConfigError, match=r"no shards .* python -m cloudytools\.scenes"):
+        Streets.load(tmp_path)

@@ -1,0 +1,134 @@
+import csv
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from cloudypoints.errors import ConfigError, ModelError  # noqa: E402
+from cloudypoints.inference import Model  # noqa: E402
+from cloudytools import checkpoint, export, train  # noqa: E402
+from cloudytools.experiment import Data, load  # noqa: E402
+from cloudytools.scenes.shards import shard_path, write_shard  # noqa: E402
+
+pytestmark = [
+    pytest.mark.train,
+    pytest.mark.timeout(180),
+    # Lightning about loader workers: pictures of this size need none
+    pytest.mark.filterwarnings("ignore:The '.*_dataloader' does not have many workers"),
+    # Lightning's own use of a torch name on its way out
+    pytest.mark.filterwarnings("ignore:`isinstance\\(treespec, LeafSpec\\)` is deprecated"),
+    # torch's exporter about its own renaming of the batch axis
+    pytest.mark.filterwarnings("ignore:# The axis name. batch will not be used:UserWarning"),
+]
+
+TINY = Path(__file__).parents[1] / "configs" / "train" / "street_tiny.toml"
+
+
+@pytest.fixture(scope="module", autouse=True)
+def one_thread():
+    """The network is too small for two, and two wait for each other on a busy machine."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture(scope="module")
+def experiment(tmp_path_factory):
+    """configs/train/street_tiny.toml on a few pictures made for this test."""
+    folder = tmp_path_factory.mktemp("scenes")
+    for name, seeds in (("train", range(1, 49)), ("validation", range(1_000_001, 1_000_009))):
+        (folder / name).mkdir()
+        write_shard(shard_path(folder / name, 0), seeds, 160, 96)
+    data = Data(train=folder / "train", validation=folder / "validation", workers=0)
+    return load(TINY).model_copy(update={"data": data})
+
+
+@pytest.fixture(scope="module")
+def run(experiment, tmp_path_factory):
+    return train.main(experiment, tmp_path_factory.mktemp("runs"))
+
+
+def column(run, name):
+    with (run / "metrics.csv").open() as table:
+        return [float(row[name]) for row in csv.DictReader(table) if row[name]]
+
+
+def test_it_visibly_learns_within_a_minute(run):
+    loss = column(run, "validation_loss")
+    assert loss[-1] < 0.8 * loss[0]
+
+
+def test_the_record_says_what_the_run_was(run, experiment):
+    record = checkpoint.read_record(run / checkpoint.LAST)
+    assert record.experiment == experiment
+    assert record.epoch == experiment.epochs == 6
+    assert record.step == 6 * (48 // 8)
+    assert record.pictures == 48
+    assert 0 < record.scores["validation_abs_rel"] < 3
+
+
+def test_each_epoch_leaves_a_picture_of_its_predictions(run, experiment):
+    assert len(list(run.glob("epoch_*.png"))) == experiment.epochs
+
+
+def test_a_run_cut_short_resumes_to_the_same_weights(run, experiment, tmp_path, monkeypatch):
+    class Cut(Exception):  # noqa: N818 - stands for a kill
+        pass
+
+    def cut(module):
+        if module.current_epoch == 3:
+            raise Cut
+
+    with monkeypatch.context() as during:
+        during.setattr(train.StreetTraining, "on_train_epoch_start", cut)
+        with pytest.raises(Cut):
+            train.main(experiment, tmp_path)
+    resumed = train.main(experiment, tmp_path, resume=True)
+    unbroken = checkpoint.Checkpoint.load(run)
+    weights = checkpoint.Checkpoint.load(resumed).weights
+    assert all(torch.equal(weights[name], w) for name, w in unbroken.weights.items())
+    assert checkpoint.read_record(resumed / checkpoint.LAST).scores == unbroken.record.scores
+
+
+def test_the_run_exports_to_a_file_that_the_node_runs(run, tmp_path):
+    evaluation = tmp_path / "e.json"
+    evaluation.write_text(json.dumps({"model": {"abs_rel": 0.25}}))
+    card = export.main(run, tmp_path / "street.onnx", evaluation)
+    model = Model.open(str(tmp_path / "street.onnx"), provider="cpu")
+    assert model.card == card
+    assert card.relative_error == card.scores["lidar_abs_rel"] == 0.25
+    assert card.trained_on.startswith("48 pictures of cloudytools.scenes")
+    assert (card.picture.width_px, card.picture.height_px) == (96, 64)
+
+
+def test_a_run_that_is_there_is_not_overwritten(run, experiment):
+    with pytest.raises(ConfigError, match="--resume goes on with it"):
+        train.main(experiment, run.parent)
+
+
+def test_a_checkpoint_of_another_configuration_is_not_resumed(run, experiment):
+    other = experiment.model_copy(update={"seed": 9})
+    with pytest.raises(ConfigError, match="of another configuration"):
+        train.main(other, run.parent, resume=True)
+
+
+def test_there_is_nothing_to_resume_in_an_empty_folder(experiment, tmp_path):
+    with pytest.raises(ModelError, match=r"last\.ckpt: no such file"):
+        train.main(experiment, tmp_path, resume=True)
+
+
+def test_fewer_pictures_than_a_batch_are_refused(experiment, tmp_path):
+    large = experiment.stages[-1].model_copy(update={"batch": 64})
+    with pytest.raises(ConfigError, match="48 pictures are less than a batch of 64"):
+        train.main(experiment.model_copy(update={"stages": (large,)}), tmp_path)
+
+
+def test_pictures_of_predictions_show_truth_beside_guess(run):
+    cv2 = pytest.importorskip("cv2")
+    picture = cv2.imread(str(run / "epoch_006.png"))
+    assert picture.shape == (4 * 64, 5 * 96, 3)
+    assert np.std(picture) > 10

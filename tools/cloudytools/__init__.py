@@ -1,0 +1,1 @@
+"""The workshop of CloudyPoints: renders streets, trains, exports and measures models."""

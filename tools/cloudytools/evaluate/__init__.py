@@ -1,0 +1,1 @@
+"""Measuring exported models through the node's inference: python -m cloudytools.evaluate."""
