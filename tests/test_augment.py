@@ -3,8 +3,6 @@ import math
 import numpy as np
 import pytest
 
-pytest.importorskip("torch")
-
 from cloudypoints.geometry import (
     Camera,
     Intrinsics,

@@ -1,13 +1,12 @@
 import numpy as np
 import pytest
+import torch
 
-torch = pytest.importorskip("torch")
-
-from cloudypoints.errors import ConfigError  # noqa: E402
-from cloudypoints.geometry import Camera, Intrinsics  # noqa: E402
-from cloudytools.data import Streets, measuring_loader, training_loader  # noqa: E402
-from cloudytools.experiment import Augmentation, Stage  # noqa: E402
-from cloudytools.scenes import Sample  # noqa: E402
+from cloudypoints.errors import ConfigError
+from cloudypoints.geometry import Camera, Intrinsics
+from cloudytools.data import Streets, measuring_loader, training_loader
+from cloudytools.experiment import Augmentation, Stage
+from cloudytools.scenes import Sample
 
 pytestmark = pytest.mark.train
 

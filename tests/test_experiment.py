@@ -2,8 +2,6 @@ from pathlib import Path
 
 import pytest
 
-pytest.importorskip("torch")
-
 from cloudypoints.errors import ConfigError
 from cloudytools.experiment import load
 

@@ -1,15 +1,14 @@
 import numpy as np
 import pytest
+import torch
 
-torch = pytest.importorskip("torch")
-
-from cloudypoints.errors import ModelError  # noqa: E402
-from cloudypoints.geometry import Camera, Intrinsics  # noqa: E402
-from cloudypoints.inference import Model  # noqa: E402
-from cloudypoints.messages import CATEGORY_NAMES  # noqa: E402
-from cloudytools import export  # noqa: E402
-from cloudytools.experiment import Stage  # noqa: E402
-from cloudytools.models import ShippedStreet, StreetNet  # noqa: E402
+from cloudypoints.errors import ModelError
+from cloudypoints.geometry import Camera, Intrinsics
+from cloudypoints.inference import Model
+from cloudypoints.messages import CATEGORY_NAMES
+from cloudytools import export
+from cloudytools.experiment import Stage
+from cloudytools.models import ShippedStreet, StreetNet
 
 pytestmark = [
     pytest.mark.train,

@@ -1,13 +1,12 @@
 import math
 
 import pytest
+import torch
 
-torch = pytest.importorskip("torch")
-
-from cloudypoints.messages import Category  # noqa: E402
-from cloudytools import losses  # noqa: E402
-from cloudytools.experiment import Loss  # noqa: E402
-from cloudytools.models import Prediction  # noqa: E402
+from cloudypoints.messages import Category
+from cloudytools import losses
+from cloudytools.experiment import Loss
+from cloudytools.models import Prediction
 
 pytestmark = pytest.mark.train
 

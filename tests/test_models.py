@@ -1,8 +1,7 @@
 import pytest
+import torch
 
-torch = pytest.importorskip("torch")
-
-from cloudytools.models import ShippedStreet, StreetNet  # noqa: E402
+from cloudytools.models import ShippedStreet, StreetNet
 
 pytestmark = pytest.mark.train
 

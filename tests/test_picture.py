@@ -3,6 +3,7 @@
 import math
 from dataclasses import replace
 
+import cv2
 import numpy as np
 import pytest
 
@@ -24,8 +25,6 @@ from cloudypoints.picture.canvas import Box, drawing, plates
 from cloudypoints.picture.dots import Dots
 from cloudypoints.picture.perspective import eye_behind, polar
 from cloudypoints.picture.words import age_words, nearest_words, truth_words
-
-cv2 = pytest.importorskip("cv2", reason="the picture is drawn with OpenCV")
 
 MOUNT = Mount(height_m=1.5)
 RED = (250, 20, 30)

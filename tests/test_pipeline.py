@@ -207,6 +207,14 @@ def test_layout_and_topics_are_as_set(model, layout):
     assert np.isfinite(clouds[-1].known["x"]).all()
 
 
+def test_limits_hold_for_what_is_published(model):
+    source = Gate(2)
+    chosen = settings(model, cloud={"max_range_m": 5.0})
+    with Node(chosen, open_source=opener(front=source)) as node:
+        clouds = [m for m in heard(node, source, "cloud", "status") if isinstance(m, Cloud)]
+    assert 4 < clouds[-1].known["z"].max() <= 5
+
+
 def test_one_camera_that_does_not_open_leaves_the_others_running(model):
     source = Gate(5)
     opened = opener(front=source, rear=SourceError("rear: unplugged"))

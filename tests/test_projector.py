@@ -26,6 +26,7 @@ from cloudypoints.projector import (
     check_metres,
     compact,
     limited,
+    limits_bind,
     metres_from,
     organised_points,
     strided,
@@ -33,6 +34,7 @@ from cloudypoints.projector import (
     unknown,
     voxel_thinned,
 )
+from onnx_models import card_of
 
 WIDTH, HEIGHT = 320, 192
 MOUNT = Mount(1.5, pitch_rad=0.05)
@@ -125,6 +127,25 @@ def test_limits_cut_by_range_and_by_height():
     height_m = transformed(camera.mount.vehicle_from_camera, camera_points)[:, 2]
     assert 0.9 < height_m.max() <= 1.0 + 1e-3
     assert limited(wall, camera, rays_of(camera), CloudSettings()) is not wall
+
+
+@pytest.mark.parametrize(
+    ("limits", "bind"),
+    [
+        ({}, False),
+        ({"max_range_m": 80}, False),
+        ({"max_range_m": 79}, True),
+        ({"min_range_m": 1}, True),
+        ({"max_height_m": 3}, True),
+    ],
+)
+def test_limits_bind_where_the_models_depth_can_lie_beyond_them(limits, bind):
+    assert limits_bind(card_of(valid_range=(0.5, 80)), CloudSettings(**limits)) is bind
+
+
+def test_limits_always_bind_depth_that_metres_are_made_of():
+    card = card_of(depth="inverse", unit="1/m", valid_range=(0.5, 80))
+    assert limits_bind(card, CloudSettings())
 
 
 def test_stride_keeps_every_nth_row_and_column():

@@ -4,14 +4,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
-torch = pytest.importorskip("torch")
-
-from cloudypoints.errors import ConfigError, ModelError  # noqa: E402
-from cloudypoints.inference import Model  # noqa: E402
-from cloudytools import checkpoint, export, train  # noqa: E402
-from cloudytools.experiment import Data, load  # noqa: E402
-from cloudytools.scenes.shards import shard_path, write_shard  # noqa: E402
+from cloudypoints.errors import ConfigError, ModelError
+from cloudypoints.inference import Model
+from cloudytools import checkpoint, export, train
+from cloudytools.experiment import Data, load
+from cloudytools.scenes.shards import shard_path, write_shard
 
 pytestmark = [
     pytest.mark.train,
@@ -75,6 +74,13 @@ def test_each_epoch_leaves_a_picture_of_its_predictions(run, experiment):
     assert len(list(run.glob("epoch_*.png"))) == experiment.epochs
 
 
+def test_a_run_that_begins_with_another_goes_on_from_its_weights(run, experiment, tmp_path):
+    more = experiment.model_copy(update={"name": "more", "begin_with": str(run)})
+    went_on = train.main(more, tmp_path)
+    name = "validation_loss"
+    assert column(went_on, name)[0] < column(run, name)[0]
+
+
 def test_a_run_cut_short_resumes_to_the_same_weights(run, experiment, tmp_path, monkeypatch):
     class Cut(Exception):  # noqa: N818 - stands for a kill
         pass
@@ -128,7 +134,8 @@ def test_fewer_pictures_than_a_batch_are_refused(experiment, tmp_path):
 
 
 def test_pictures_of_predictions_show_truth_beside_guess(run):
-    cv2 = pytest.importorskip("cv2")
+    import cv2
+
     picture = cv2.imread(str(run / "epoch_006.png"))
     assert picture.shape == (4 * 64, 5 * 96, 3)
     assert np.std(picture) > 10

@@ -40,9 +40,7 @@ class Data(_Section):
 class Augmentation(_Section):
     """How a rendered picture is varied; what changes the geometry changes the camera with it."""
 
-    zoom: Annotated[float, Field(ge=1, le=4)] = (
-        1.6  # the narrowest cut-out is 1 / zoom of the picture
-    )
+    zoom: Annotated[float, Field(ge=1, le=4)] = 1.6  # the narrowest cut-out is 1 / zoom wide
     flip: Share = 0.5
     drop_ground: Share = 0.2  # pictures that come without the ground channel
     height_jitter: Share = 0.05  # of the mount's height, one sigma, in the ground channel alone
@@ -87,6 +85,7 @@ class Experiment(_Section):
 
     name: str = Field(pattern=r"^[\w-]+$")
     seed: NonNegativeInt = 0
+    begin_with: str = ""  # a run's folder: its averaged weights are where this one begins
     data: Data
     augmentation: Augmentation = Augmentation()
     network: Network = Network()

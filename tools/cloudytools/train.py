@@ -202,6 +202,9 @@ def main(experiment: Experiment, runs: Path = Path("runs"), *, resume: bool = Fa
         enable_model_summary=False,
     )
     model = StreetTraining(experiment, data.steps)
+    if experiment.begin_with:
+        begun = checkpoint.Checkpoint.load(Path(experiment.begin_with))
+        model.network.load_state_dict(begun.weights)
     trainer.fit(model, data, ckpt_path=last if resume else None)
     return folder
 

@@ -28,6 +28,7 @@ from cloudypoints.projector import (
     ObstacleTables,
     compact,
     limited,
+    limits_bind,
     metres_from,
     organised_points,
     strided,
@@ -90,6 +91,7 @@ class Rig:
         self._settings = settings
         self._assumed = camera.assumed
         self._calibrated = camera.calibrated() or own_calibration
+        self._limits_bind = limits_bind(model.card, settings.cloud)
         self._sight: Sight | None = None
 
     def shoot(self, frame: Frame) -> Shot:
@@ -117,7 +119,9 @@ class Rig:
         assert shot.result is not None
         sight, cloud, result = shot.sight, self._settings.cloud, shot.result
         metres = metres_from(result.depth, self.model.card, cloud.scale)
-        depth_m = limited(metres, sight.view.camera, sight.rays, cloud)
+        depth_m = metres
+        if self._limits_bind:
+            depth_m = limited(metres, sight.view.camera, sight.rays, cloud)
         points = organised_points(depth_m, sight.rays, result.picture, result.labels, out)
         points = strided(points, cloud.stride)
         if cloud.layout == "compact":

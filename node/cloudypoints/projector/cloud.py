@@ -41,14 +41,25 @@ def metres_from(depth: Floats, card: ModelCard, scale: float) -> Floats:
     return metres
 
 
+def limits_bind(card: ModelCard, settings: CloudSettings) -> bool:
+    """Whether depth that this model gives can lie outside the limits."""
+    low_m, high_m = card.valid_range
+    inside = settings.min_range_m <= low_m and high_m <= settings.max_range_m
+    return card.depth != "metric" or not inside or _limits_height(settings)
+
+
 def limited(depth_m: Floats, camera: Camera, rays: Floats, settings: CloudSettings) -> Floats:
     """The same depth with NaN outside the range and height limits."""
     known = within(depth_m, settings.min_range_m, settings.max_range_m)
-    if settings.min_height_m > -100.0 or settings.max_height_m < 100.0:
+    if _limits_height(settings):
         up = directions_vehicle(camera, rays)[2]
         height_m = camera.mount.height_m + depth_m * up
         known &= within(height_m, settings.min_height_m, settings.max_height_m)
     return only(known, depth_m)
+
+
+def _limits_height(settings: CloudSettings) -> bool:
+    return settings.min_height_m > -100.0 or settings.max_height_m < 100.0
 
 
 def colours_of(picture: NDArray[np.uint8], labels: NDArray[np.uint8] | None) -> NDArray[np.uint8]:

@@ -1,0 +1,127 @@
+"""What each camera says now, and whether it still says anything."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cloudypoints.errors import NoMessage
+from cloudypoints.geometry import Mount
+from cloudypoints.inbox import Health
+from cloudypoints.messages import Cloud, Message
+from cloudypoints.timing import monotonic_s
+
+SILENT_S = 1.0  # without a new cloud: what is shown is no longer live
+LATE_S = 1.0  # a cloud this old when it comes is not live either
+
+
+class Source(Protocol):
+    """Where clouds come from: a `Subscription`, or anything that answers like one."""
+
+    @property
+    def endpoint(self) -> str:
+        """Its address, to be shown."""
+
+    @property
+    def topics(self) -> list[str]:
+        """What has been heard, as `kind/camera`."""
+
+    def latest(self, topic: str) -> Message | None:
+        """The newest of a topic; does not block."""
+
+    def health(self, topic: str) -> Health:
+        """Age, rate and losses of a topic."""
+
+    def read(self, timeout_s: float | None = None) -> Message:
+        """Raises what ended the source, or NoMessage."""
+
+
+@dataclass(slots=True)
+class Feed:
+    """One camera of one source."""
+
+    source: Source
+    topic: str
+    cloud: Cloud
+    seen_s: float  # when this cloud was first seen here, monotonic
+    changed: bool = True  # since it was last drawn
+
+    @property
+    def name(self) -> str:
+        """Unlike any other feed's."""
+        return f"{self.source.endpoint} {self.topic}"
+
+    @property
+    def vehicle_from_camera(self) -> NDArray[np.float64]:
+        """(4, 4); that of a camera 1.5 m high which looks ahead, where the message has none."""
+        header = self.cloud.header
+        has_mount = len(header.vehicle_from_camera) == 16
+        return header.vehicle_from_camera_matrix if has_mount else Mount().vehicle_from_camera
+
+    @property
+    def camera(self) -> str:
+        """Its name."""
+        return self.cloud.header.camera
+
+    def is_live(self, now_s: float) -> bool:
+        """Whether what it shows is the present."""
+        health = self.source.health(self.topic)
+        return now_s - self.seen_s < SILENT_S and health.age_s - (now_s - self.seen_s) < LATE_S
+
+
+class Feeds:
+    """All cameras of all sources, found as they are heard."""
+
+    def __init__(
+        self, sources: Sequence[Source], *, clock: Callable[[], float] = monotonic_s
+    ) -> None:
+        self._sources = sources
+        self._clock = clock
+        self._began_s = clock()
+        self._feeds: dict[tuple[int, str], Feed] = {}
+
+    def update(self) -> list[Feed]:
+        """Look for newer clouds; raises what ended a source, VersionError for one."""
+        for index, source in enumerate(self._sources):
+            _raise_if_ended(source)
+            for topic in source.topics:
+                if topic.startswith("cloud/"):
+                    self._look(index, source, topic)
+        return self.all
+
+    @property
+    def all(self) -> list[Feed]:
+        """In the order in which they were first heard."""
+        return list(self._feeds.values())
+
+    @property
+    def endpoints(self) -> list[str]:
+        """Where all this comes from."""
+        return [source.endpoint for source in self._sources]
+
+    @property
+    def silent_s(self) -> float:
+        """For how long nothing new has come from any camera."""
+        newest_s = max((feed.seen_s for feed in self._feeds.values()), default=self._began_s)
+        return self._clock() - newest_s
+
+    def _look(self, index: int, source: Source, topic: str) -> None:
+        message = source.latest(topic)
+        if not isinstance(message, Cloud):
+            return
+        feed = self._feeds.get((index, topic))
+        if feed is None:
+            self._feeds[index, topic] = Feed(source, topic, message, self._clock())
+        elif feed.cloud is not message:
+            feed.cloud, feed.seen_s, feed.changed = message, self._clock(), True
+
+
+def _raise_if_ended(source: Source) -> None:
+    try:
+        source.read(0)
+    except NoMessage:
+        return

@@ -1,0 +1,159 @@
+"""The bench: every budget can be measured and gives sane figures. How good they are is no test."""
+
+import json
+import math
+import platform
+from pathlib import Path
+
+import numpy as np
+import pytest
+from rich.console import Console
+
+from cloudypoints.errors import NoMessage, SourceError
+from cloudytools.bench import machine, memory, report
+from cloudytools.bench.__main__ import main
+from cloudytools.bench.budgets import BUDGETS
+from cloudytools.bench.figures import Effort, Figure, Target, interleaved
+from cloudytools.bench.footage import MemoryCamera, drive, pictures
+from cloudytools.bench.listener import Arrival, published_hz
+from cloudytools.bench.processes import Reporter
+
+LEAST = Target("≥", 1.1)
+
+
+@pytest.fixture(scope="module")
+def effort(tmp_path_factory) -> Effort:
+    return Effort(1, tmp_path_factory.mktemp("bench"), quick=True)
+
+
+def arrival(frame: int, *, ms: float, age_ms: float = 5.0) -> Arrival:
+    """Of a frame whose stages all happened at once, `ms` after the beginning."""
+    stamp_ns = round(ms * 1e6)
+    return Arrival(stamp_ns, frame, stamp_ns - round(age_ms * 1e6), *[stamp_ns] * 5)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", BUDGETS)
+def test_every_budget_gives_figures_that_can_be(name, effort):
+    figures = BUDGETS[name].measure(effort)
+    measured = [
+        value
+        for figure in figures
+        for value in (*figure.rounds, *figure.beside.values())
+        if figure.name not in ("memory growth", "stall memory growth")  # may be negative
+    ]
+    assert measured
+    assert all(0 < value < math.inf for value in measured)
+
+
+def test_the_json_holds_every_round_and_the_machine_but_no_path(tmp_path, capsys):
+    path = tmp_path / "bench.json"
+    assert main(["projection", "--quick", "--json", str(path)]) == 0
+    written = json.loads(path.read_text(encoding="utf-8"))
+    (figure,) = written["budgets"]["projection"]
+    assert (figure["target"], figure["unit"], len(figure["rounds"])) == ("≤ 1.5 ×", "×", 2)
+    assert {"processor", "cores", "python", "packages"} <= set(written["machine"])
+    assert str(Path.home()) not in path.read_text(encoding="utf-8")
+    assert platform.node() not in written["machine"].values()
+    assert "projection" in capsys.readouterr().out
+
+
+def test_a_name_that_is_none_is_refused_with_those_that_are(capsys):
+    with pytest.raises(SystemExit, match="2"):
+        main(["projection", "speed"])
+    assert "no budget is called speed; known are throughput, " in capsys.readouterr().err
+
+
+def test_what_cannot_be_measured_is_said_and_the_others_are_measured(capsys):
+    assert main(["throughput", "projection", "--quick", "--video", "nowhere.mp4"]) == 1
+    output = capsys.readouterr()
+    assert "not measured" in output.out
+    assert "no such file" in output.err
+    assert "project_ms" in output.out
+
+
+def test_help_names_every_budget(capsys):
+    with pytest.raises(SystemExit, match="0"):
+        main(["--help"])
+    said = capsys.readouterr().out
+    assert all(f"\n  {name} " in said for name in BUDGETS)
+
+
+def test_both_sides_take_turns():
+    turns = []
+    pairs = interleaved(2, lambda: turns.append("ours"), lambda: turns.append("peer"))
+    assert turns == ["ours", "peer"] * 2
+    assert pairs == [(None, None)] * 2
+
+
+@pytest.mark.parametrize(
+    ("rounds", "verdict"), [((1.0, 1.1, 9.0), "met"), ((1.0, 1.09, 9.0), "missed")]
+)
+def test_the_median_of_the_rounds_is_judged(rounds, verdict):
+    assert Figure("x", LEAST, rounds).verdict == verdict
+
+
+def test_nothing_is_met_by_what_is_not_known():
+    assert Figure("x", LEAST, (math.nan,)).verdict == "missed"
+    assert Figure("x", Target("≤", 1.1), (math.nan,)).verdict == "missed"
+
+
+def test_too_short_a_measurement_is_neither_met_nor_missed():
+    assert Figure("x", LEAST, (5.0,), conclusive=False).verdict == "open"
+
+
+def test_the_table_shows_figure_spread_target_and_verdict():
+    figure = Figure("throughput", LEAST, (1.0, 1.25, 2.0), {"node_hz": 123.4})
+    console = Console(width=120)
+    with console.capture() as capture:
+        console.print(report.table({"throughput": [figure]}, {"wire": "nothing came"}))
+    shown = capture.get()
+    assert "1.25 ×" in shown
+    assert "1.00 - 2.00" in shown
+    assert "≥ 1.1 ×" in shown
+    assert "node_hz 123" in shown
+    assert "nothing came" in shown
+
+
+def test_the_rate_is_that_of_the_publishers_stamps():
+    #  frames 10 to 30 in 200 to 1200 ms, the odd ones lost on the way: 20 frames a second
+    warming, steady = [arrival(0, ms=0)], range(10, 31, 2)
+    came = warming + [arrival(frame, ms=200 + 50 * (frame - 10)) for frame in steady]
+    assert published_hz(came) == pytest.approx(20)
+
+
+def test_ages_are_those_of_a_window():
+    came = [arrival(n, ms=n, age_ms=4 if n < 100 else 400) for n in range(200)]
+    assert memory.p99_age_ms(came, 0, 100_000_000) == pytest.approx(4)
+
+
+def test_growth_is_the_slope_behind_the_first_third():
+    times_s = np.arange(0, 90, 0.1)
+    sizes_mb = 200 + np.maximum(times_s, 20) / 100  # 0.01 MB/s = 36 MB/h once it has settled
+    assert memory.growth_mb_per_h(times_s, sizes_mb) == pytest.approx(36)
+
+
+def test_a_camera_in_memory_keeps_its_pace_and_ends_when_closed():
+    camera = MemoryCamera(pictures(2, (64, 48)), rate_hz=200)
+    frames = [camera.read() for _ in range(3)]
+    assert [frame.index for frame in frames] == [0, 1, 2]
+    assert frames[0].picture.shape == (48, 64, 3)
+    assert (
+        frames[2].captured_ns - frames[0].captured_ns > 5_000_000
+    )  # two periods, less a late start
+    camera.close()
+    with pytest.raises(SourceError):
+        camera.read()
+
+
+def test_an_own_video_is_what_is_measured_with(tmp_path):
+    assert drive(Effort(1, tmp_path, "own.mp4")) == "own.mp4"
+
+
+def test_a_process_that_does_not_start_is_said():
+    with pytest.raises(NoMessage, match="expected 'ready'"):
+        Reporter("cloudytools.bench.nothing")
+
+
+def test_the_ring_is_larger_than_a_cache_that_exists():
+    assert 1 << 18 <= machine.last_level_cache_bytes() <= 1 << 31
