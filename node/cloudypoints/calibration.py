@@ -43,7 +43,7 @@ def dump_camera(camera: Camera) -> str:
     lines += [f"coefficients = {list(camera.distortion.coefficients)}", "", "[mount]"]
     lines += [f"{key} = {getattr(mount, key)!r}" for key in _MOUNT_M]
     for key in _MOUNT_DEG:
-        lines.append(f"{key} = {round(math.degrees(getattr(mount, _radians(key))), 9)!r}")
+        lines.append(f"{key} = {round(math.degrees(getattr(mount, _radians(key))), 12)!r}")
     return "\n".join(lines) + "\n"
 
 

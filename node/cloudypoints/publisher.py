@@ -28,9 +28,9 @@ DEFAULT_ENDPOINT = "tcp://127.0.0.1:5556"
 _FAST_HIGH_WATER = 1000  # messages, each of a few kilobytes
 _LINGER_MS = 250  # for the last messages of a recording
 _COPY_BELOW_BYTES = 64 << 10  # smaller buffers are cheaper to copy than to track
-# Of the kernel, on this machine: a cloud that passes in pieces stays in the processor's cache, and
-# takes half the time of one that piles up in the buffers which the kernel would choose.
-_LOCAL_SEND_BYTES = 256 << 10
+# The kernel's, towards this machine: a cloud that passes in pieces stays in the processor's caches
+# and arrives in two thirds of the time. As much as Linux allows everybody (net.core.wmem_max).
+_LOCAL_SEND_BYTES = 208 << 10
 
 
 class Publisher:

@@ -28,7 +28,6 @@ log = logging.getLogger(__name__)
 
 # Messages that a socket may hold while the drain thread is held up.
 _HIGH_WATER = {"fast": 100, "bulk": 8}
-_LOCAL_RECEIVE_BYTES = 1 << 20  # of the kernel: see the publisher's
 _ROUND = 32  # messages taken from one socket before the other has its turn
 
 
@@ -213,9 +212,7 @@ def _connect_one(socket: Any, endpoint: str, lane: str, prefixes: list[bytes]) -
     socket.setsockopt(zmq.RCVHWM, _HIGH_WATER[lane])
     socket.setsockopt(zmq.MAXMSGSIZE, MAX_BUFFER_BYTES)
     socket.setsockopt(zmq.IPV6, is_ipv6(endpoint))
-    if is_local(endpoint):
-        socket.setsockopt(zmq.RCVBUF, _LOCAL_RECEIVE_BYTES)
-    else:  # here a node that is not up yet is looked for ten times a second, which costs nothing
+    if not is_local(endpoint):  # here a node is looked for ten times a second: it costs nothing
         socket.setsockopt(zmq.RECONNECT_IVL_MAX, 1000)
     # A node that lost its power says no goodbye; without this nobody would ever reconnect.
     socket.setsockopt(zmq.TCP_KEEPALIVE, 1)
