@@ -31,7 +31,7 @@ def thinned(points: Array, budget: int) -> Array:
     if points.ndim == 2 and min(points.shape) >= step:
         return points[step - 1 :: step, step - 1 :: step].reshape(-1)
     step = math.ceil(points.size / budget)
-    return points.reshape(-1)[step - 1 :: step]
+    return points.reshape(-1)[step - 1 :: step].copy()
 
 
 def places(points: Array) -> Floats:

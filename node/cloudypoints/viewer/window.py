@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from cloudypoints.errors import DisplayError
-from cloudypoints.timing import monotonic_s
+from cloudypoints.timing import Deadline, monotonic_s
 from cloudypoints.viewer.display import quiet_stdout
 from cloudypoints.viewer.feeds import Feed, Feeds
 from cloudypoints.viewer.layer import Layer
@@ -28,6 +28,7 @@ TITLE = "CloudyPoints"
 SIZE_PX = (1280, 800)
 _WORDS_S = 0.5  # between two updates of the words
 _ANSWER_S = 5.0  # after which a measurement has failed
+_CLOSING_S = 2.0  # for Open3D to let go of the window
 _BEHIND_M, _ABOVE_M, _AHEAD_M = 7.0, 5.0, 12.0  # of the camera's foot: the eye, where it looks
 _FIELD_OF_VIEW_DEG = 55.0
 _REACH_M = 120.0  # of what is drawn
@@ -72,7 +73,8 @@ class Window:
         if self._open:
             self._window.close()
         self._open = False
-        while self._pump():
+        patience = Deadline(_CLOSING_S)  # a window closed as it opens may never say that it is gone
+        while self._pump() and not patience.over:
             pass
 
     def __enter__(self) -> Window:

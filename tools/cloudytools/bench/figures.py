@@ -83,6 +83,11 @@ def alternated_ms(
     return median(our_ms), median(peer_ms)
 
 
+def median_ms(work: Callable[[], object], times: int) -> float:
+    """The median time of as many calls."""
+    return median(_duration_ms(work) for _ in range(times))
+
+
 def _duration_ms(work: Callable[[], object]) -> float:
     """Of the second of two calls: the first brings back what the other side drove out of caches."""
     work()
