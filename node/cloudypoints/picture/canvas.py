@@ -75,6 +75,7 @@ def drawing() -> Any:
 
 @cache
 def _font() -> Any:
+    """The one face that everything is written in."""
     return drawing().FontFace("sans")  # comes with OpenCV 5, has × · ± °
 
 

@@ -31,12 +31,14 @@ class _Slate:
 
     @classmethod
     def of(cls, open3d: ModuleType, size: int) -> _Slate:
+        """Empty ones; the tensors share the arrays' memory."""
         places_m, colours = np.zeros((2, size, 3), np.float32)
         cloud = open3d.t.geometry.PointCloud(open3d.core.Tensor.from_numpy(places_m))
         cloud.point.colors = open3d.core.Tensor.from_numpy(colours)
         return cls(places_m, colours, cloud)
 
     def write(self, places_m: Floats, colours: Floats) -> None:
+        """At least one point, (N, 3) each; the rest of the slate repeats the first."""
         count = len(places_m)
         for own, new in ((self.places_m, places_m), (self.colours, colours)):
             own[:count] = new
@@ -47,6 +49,7 @@ class Layer:
     """A named cloud of a scene."""
 
     def __init__(self, open3d: ModuleType, scene: Any, name: str) -> None:
+        """Nothing is drawn before the first `show`."""
         self._open3d = open3d
         self._scene = scene  # rendering.Open3DScene
         self._name = name
@@ -77,18 +80,21 @@ class Layer:
             self._scene.show_geometry(self._name, False)
 
     def _next_slate(self, size: int) -> _Slate:
+        """The one that the renderer has had longest to read."""
         if size not in self._slates:
             self._slates[size] = [_Slate.of(self._open3d, size) for _ in range(_TURNS)]
         self._turn = (self._turn + 1) % _TURNS
         return self._slates[size][self._turn]
 
     def _update(self, cloud: Any, material: Any) -> None:
+        """Draw this cloud, of the size that the geometry has."""
         scene_class = self._open3d.visualization.rendering.Scene
         flags = scene_class.UPDATE_POINTS_FLAG | scene_class.UPDATE_COLORS_FLAG
         self._scene.scene.update_geometry(self._name, cloud, flags)
         self._scene.modify_geometry_material(self._name, material)
 
     def _add(self, cloud: Any, material: Any) -> None:
+        """Make the geometry anew, in the size of this cloud."""
         if self._size:
             self._scene.remove_geometry(self._name)
         self._scene.add_geometry(self._name, cloud, material)

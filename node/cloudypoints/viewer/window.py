@@ -122,6 +122,7 @@ class Window:
         return True
 
     def _draw_feed(self, feed: Feed, budget: int, *, live: bool) -> None:
+        """Its axes and at most `budget` of its points; grey unless live."""
         cloud, matrix = feed.cloud, feed.vehicle_from_camera
         place_axes(self._open3d, self._widget.scene, f"{feed.name} axes", matrix)
         if feed.name not in self._layers:
@@ -155,6 +156,7 @@ class Window:
         self._widget.scene.scene.render_to_image(self._answers.append)
 
     def _note_measurement(self) -> None:
+        """Let the pace learn from a drawing that has come."""
         if not self._answers:
             return
         available = sum(count for _, count in self._shown.values())
@@ -162,6 +164,7 @@ class Window:
         self._answers = None
 
     def _say(self) -> None:
+        """Bring title and words up to date."""
         self._words_s = self._clock()
         shown = sum(count for count, _ in self._shown.values())
         available = sum(count for _, count in self._shown.values())
@@ -172,6 +175,7 @@ class Window:
         self._window.post_redraw()
 
     def _make(self) -> None:
+        """Open the window and fill it. Raises DisplayError."""
         gui = self._open3d.visualization.gui
         self._app.initialize()
         large = self._app.add_font(gui.FontDescription("sans-serif", gui.FontStyle.BOLD, 26))
@@ -205,10 +209,12 @@ class Window:
         return widget
 
     def _lay_out(self, context: Any) -> None:
+        """The scene everywhere, the words over it."""
         self._widget.frame = self._window.content_rect
         self._panel.lay_out(self._window.content_rect, context)
 
     def _on_close(self) -> bool:
+        """Yes, it may be closed."""
         self._open = False
         return True
 
@@ -222,6 +228,7 @@ class Window:
         return True
 
     def _actions(self) -> dict[int, Callable[[], None]]:
+        """What each key does."""
         key = self._open3d.visualization.gui.KeyName
         digits = (key.ONE, key.TWO, key.THREE, key.FOUR)
         modes = {
@@ -237,9 +244,11 @@ class Window:
         }
 
     def _colour_by(self, mode: str) -> None:
+        """One of MODES, from the next draw on."""
         self._mode = mode
         self._drawn.clear()  # all is to be drawn again
 
     def _resize_points(self, factor: float) -> None:
+        """Within limits, from the next draw on."""
         self._point_px = min(max(self._point_px * factor, _POINT_PX[0]), _POINT_PX[1])
         self._drawn.clear()
