@@ -17,7 +17,7 @@ from cloudypoints.capture import CaptureSettings
 from cloudypoints.errors import ConfigError, WireError
 from cloudypoints.geometry import Camera, Intrinsics, Mount
 from cloudypoints.inference.card import first_fault
-from cloudypoints.messages import TOPICS
+from cloudypoints.messages import TOPICS, USUAL_TOPICS
 from cloudypoints.projector import CloudSettings, ObstacleSettings
 from cloudypoints.publisher import DEFAULT_ENDPOINT
 from cloudypoints.wire import check_camera_name
@@ -78,7 +78,7 @@ class PublisherSettings(_Section):
     endpoint: str = DEFAULT_ENDPOINT
     bulk_endpoint: str = ""  # "": the port after the endpoint's
     insecure: bool = False  # allow addresses that others on the network can reach, without keys
-    topics: tuple[str, ...] = tuple(TOPICS)
+    topics: tuple[str, ...] = USUAL_TOPICS
     stale_after_s: float = Field(0.5, gt=0, le=60)  # without a frame the obstacles are stale
 
     @field_validator("topics")

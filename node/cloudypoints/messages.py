@@ -267,6 +267,7 @@ class Topic:
     type: type[Message]
     lane: str  # fast: small and urgent; bulk: megabytes
     rate_hz: float  # expected; 0: that of the camera
+    on_request: bool = False  # published only where the settings name it
 
 
 TOPICS = {
@@ -280,6 +281,7 @@ TOPICS = {
         Topic("image", Image, "bulk", 0.0),
     )
 }
+USUAL_TOPICS = tuple(kind for kind, topic in TOPICS.items() if not topic.on_request)
 KIND_OF: Mapping[type[Message], str] = {topic.type: topic.kind for topic in TOPICS.values()}
 
 
