@@ -103,6 +103,7 @@ def quiet_stdout() -> Iterator[None]:
         os.dup2(nowhere, 1)
         yield
     finally:
+        ctypes.CDLL(None).fflush(None)  # what stdio still holds belongs to nowhere, too
         os.dup2(kept, 1)
         os.close(kept)
         os.close(nowhere)
