@@ -137,7 +137,7 @@ def test_an_existing_file_is_replaced_and_nothing_else_is_left(tmp_path):
     assert (tmp_path / "a.PLY").read_bytes().startswith(b"ply\n")
 
 
-@pytest.mark.parametrize("name", ["a.las", "a"])
+@pytest.mark.parametrize("name", ["a.obj", "a"])
 def test_an_unknown_suffix_is_refused_with_the_known_ones(name, tmp_path):
     with pytest.raises(ConfigError, match=r"known are \.ply, \.pcd, \.npz"):
         save_cloud(tmp_path / name, organised())

@@ -14,6 +14,9 @@ examples:
   cloudypoints snapshot street.ply                     for Open3D, MeshLab, CloudCompare, Blender
   cloudypoints snapshot street.pcd --frame camera      for PCL and ROS, in the optical frame
   cloudypoints snapshot street.npz --camera left       for numpy
+  cloudypoints snapshot street.laz                     for GIS and survey tools; also .las
+  cloudypoints snapshot 000000.bin                     as KITTI's Velodyne files
+  cloudypoints snapshot street.cdr                     a serialised ROS 2 PointCloud2
 """
 
 
@@ -21,11 +24,13 @@ def add(commands: Any) -> None:
     """Add the command to the parser."""
     parser = commands.add_parser(
         "snapshot",
-        help="write the next cloud as PLY, PCD or NPZ",
+        help="write the next cloud as PLY, PCD, NPZ, LAS, LAZ, KITTI .bin or ROS 2 .cdr",
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("file", type=output_path, help="ends in .ply, .pcd or .npz")
+    parser.add_argument(
+        "file", type=output_path, help="ends in .ply, .pcd, .npz, .las, .laz, .bin or .cdr"
+    )
     add_endpoint(parser)
     parser.add_argument("--camera", default="", help="its name (default: whichever comes first)")
     parser.add_argument(

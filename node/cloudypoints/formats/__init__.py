@@ -1,7 +1,8 @@
-"""Clouds as files that other programs open: PLY, PCD and NPZ.
+"""Clouds as files that other programs open: PLY, PCD, NPZ, LAS, LAZ, KITTI's .bin, ROS's .cdr.
 
-A file appears whole or not at all. PLY holds the known points only; PCD and NPZ keep an organised
-cloud's rows and columns, unknown points as NaN. numpy alone.
+A file appears whole or not at all. PLY, LAS, LAZ and .bin hold the known points only; PCD, NPZ and
+.cdr keep an organised cloud's rows and columns, unknown points as NaN. All but LAS and LAZ need
+numpy alone.
 """
 
 from __future__ import annotations
@@ -17,15 +18,17 @@ from pathlib import Path
 import numpy as np
 
 from cloudypoints.errors import ConfigError
+from cloudypoints.formats.las import las, laz
+from cloudypoints.formats.ros import cdr, kitti, pcl_records, point_cloud2
 from cloudypoints.messages import CATEGORY_NAMES, Array, Cloud
+
+__all__ = ["FORMATS", "FRAMES", "check_suffix", "point_cloud2", "save_cloud", "write_whole"]
 
 FRAMES = ("vehicle", "camera")
 
 _PLY_TYPES = {"x": "float", "y": "float", "z": "float"} | dict.fromkeys(
     ("red", "green", "blue", "label"), "uchar"
 )
-# PCL's PointXYZRGBL: colour packed in the bits of a float, the label 32 bits wide.
-_PCD_POINT = np.dtype([("x", "<f4"), ("y", "<f4"), ("z", "<f4"), ("rgb", "<u4"), ("label", "<u4")])
 
 
 def save_cloud(path: str | Path, cloud: Cloud, *, frame: str = "vehicle") -> None:
@@ -74,17 +77,12 @@ def ply(cloud: Cloud, points: Array, frame: str) -> bytes:
 def pcd(cloud: Cloud, points: Array, frame: str) -> bytes:
     """PCD 0.7, binary; WIDTH × HEIGHT is the cloud's grid, or N × 1."""
     rows, columns = points.shape if points.ndim == 2 else (1, points.size)
-    records = np.empty(points.size, _PCD_POINT)
-    for name in ("x", "y", "z", "label"):
-        records[name] = points[name].reshape(-1)
-    r, g, b = (points[name].reshape(-1).astype(np.uint32) for name in "rgb")
-    records["rgb"] = r << 16 | g << 8 | b
     lines = ["# .PCD v0.7 - Point Cloud Data file format"]
     lines += [f"# {line}" for line in _facts(cloud, frame)]
     lines += ["VERSION 0.7", "FIELDS x y z rgb label", "SIZE 4 4 4 4 4", "TYPE F F F F U"]
     lines += ["COUNT 1 1 1 1 1", f"WIDTH {columns}", f"HEIGHT {rows}", "VIEWPOINT 0 0 0 1 0 0 0"]
     lines += [f"POINTS {points.size}", "DATA binary", ""]
-    body: bytes = records.tobytes()
+    body: bytes = pcl_records(points).tobytes()
     return "\n".join(lines).encode("ascii") + body
 
 
@@ -104,7 +102,15 @@ def npz(cloud: Cloud, points: Array, frame: str) -> bytes:
     return buffer.getvalue()
 
 
-FORMATS: dict[str, Callable[[Cloud, Array, str], bytes]] = {".ply": ply, ".pcd": pcd, ".npz": npz}
+FORMATS: dict[str, Callable[[Cloud, Array, str], bytes]] = {
+    ".ply": ply,
+    ".pcd": pcd,
+    ".npz": npz,
+    ".las": las,
+    ".laz": laz,
+    ".bin": kitti,
+    ".cdr": cdr,
+}
 
 
 def _points_in(frame: str, cloud: Cloud) -> Array:
