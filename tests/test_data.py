@@ -4,9 +4,8 @@ import torch
 
 from cloudypoints.errors import ConfigError
 from cloudypoints.geometry import Camera, Intrinsics
-from cloudytools.data import Streets, measuring_loader, training_loader
+from cloudytools.data import Sample, Streets, measuring_loader, training_loader
 from cloudytools.experiment import Augmentation, Stage
-from cloudytools.scenes import Sample
 
 pytestmark = pytest.mark.train
 
@@ -20,8 +19,9 @@ def streets():
     return Streets(
         [
             Sample(
-                image=np.full((32, 64, 3), 20 * number, np.uint8),
-                depth_m=np.full((32, 64), number, np.float16),
+                f"{number}",
+                np.full((32, 64, 3), 20 * number, np.uint8),
+                np.full((32, 64), number, np.float32),
                 labels=np.full((32, 64), 1, np.uint8),
                 camera=camera,
             )

@@ -1,14 +1,15 @@
-"""One rendered picture, varied: cut out, mirrored, its mount misjudged, its look spoilt.
+"""A sample, varied: cut out, stretched, mirrored, its mount misjudged, its look spoilt.
 
-What changes the geometry changes the camera with it, so that metres stay metres. All randomness
-comes from the generator handed in: the same generator gives the same picture.
+What changes the geometry changes everything with it: camera, depth, labels, masks and background,
+so that metres stay metres. All randomness comes from the generator handed in: the same generator
+gives the same sample.
 """
 
 from __future__ import annotations
 
 import math
 from dataclasses import replace
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
@@ -16,15 +17,16 @@ from numpy.random import Generator
 from numpy.typing import NDArray
 
 from cloudypoints.geometry import Camera, ground_inverse_depth, rays_of
+from cloudytools.data.sample import Picture, Sample
 from cloudytools.experiment import Augmentation
-from cloudytools.scenes import Sample
 
-Picture = NDArray[np.uint8]  # (H, W, 3) RGB
 _ASPECT = 1.15  # cameras are 4:3 to 16:9 wide and are stretched onto one grid
+_SMOOTH = ("picture", "background")
+_EXACT = ("depth_m", "relative_depth", "labels", "scored", "mask")  # never mixed between pixels
 
 
 class Example(NamedTuple):
-    """What a network learns from: its two inputs and the truth."""
+    """What a street network learns from: its two inputs and the truth."""
 
     image: Picture  # (H, W, 3) RGB
     geometry: NDArray[np.float32]  # (3, H, W): ray x / z, ray y / z, 1 / depth of the flat ground
@@ -33,42 +35,110 @@ class Example(NamedTuple):
 
 
 def plain(sample: Sample, width_px: int, height_px: int) -> Example:
-    """The picture as it is, at this size: what measuring needs."""
-    resized = _window(sample, (0, 0, *_size(sample)), (width_px, height_px))
-    return _example(resized, resized.camera)
+    """The rendered picture as it is, at this size: what measuring needs."""
+    resized = stretched(sample, (width_px, height_px))
+    return _example(resized, _camera_of(resized))
 
 
 def varied(
     sample: Sample, size_px: tuple[int, int], how: Augmentation, random: Generator
 ) -> Example:
-    """The picture as another camera, in other light, might take it; `size_px`: width, height."""
-    window = _window(sample, _cut_out(_size(sample), how.zoom, random), size_px)
-    example = _example(window, _misjudged(window.camera, how, random))
+    """A rendered picture as another camera, in other light, might take it; size: width, height."""
+    moved = moved_about(sample, size_px, how, random)
+    example = _example(moved, _misjudged(_camera_of(moved), how, random))
     if random.random() < how.drop_ground:
         example.geometry[2] = 0
-    if random.random() < how.flip:
-        example = mirrored(example)
     return example._replace(image=spoilt(example.image, how.photometric, random))
 
 
-def mirrored(example: Example) -> Example:
-    """Left and right exchanged; rays that looked left look right."""
-    geometry = example.geometry[:, :, ::-1].copy()
-    geometry[0] *= -1
-    return Example(
-        np.ascontiguousarray(example.image[:, ::-1]),
-        geometry,
-        np.ascontiguousarray(example.depth_m[:, ::-1]),
-        np.ascontiguousarray(example.labels[:, ::-1]),
+def varied_sample(
+    sample: Sample, size_px: tuple[int, int], how: Augmentation, random: Generator
+) -> Sample:
+    """Any sample as another camera, in other light, might take it; `size_px`: width, height.
+
+    Picture and background share light and colours; noise and compression are each one's own.
+    """
+    moved = moved_about(sample, size_px, how, random)
+    light = int(random.integers(2**63))
+    spoilt_too = {
+        name: worn(
+            relit(picture, how.photometric, np.random.default_rng(light)), how.photometric, random
+        )
+        for name in _SMOOTH
+        if (picture := getattr(moved, name)) is not None
+    }
+    return replace(moved, **spoilt_too)
+
+
+def moved_about(
+    sample: Sample, size_px: tuple[int, int], how: Augmentation, random: Generator
+) -> Sample:
+    """A random window of the sample at this size, sometimes mirrored."""
+    height_px, width_px = sample.shape
+    moved = window(sample, _random_window((width_px, height_px), how.zoom, random), size_px)
+    return mirrored(moved) if random.random() < how.flip else moved
+
+
+def stretched(sample: Sample, size_px: tuple[int, int]) -> Sample:
+    """The whole sample at another size: width, height."""
+    height_px, width_px = sample.shape
+    return window(sample, (0, 0, width_px, height_px), size_px)
+
+
+def window(
+    sample: Sample, window_px: tuple[int, int, int, int], size_px: tuple[int, int]
+) -> Sample:
+    """A window (left, top, width, height) of the sample, stretched to this size: width, height."""
+    left, top, width, height = window_px
+    cut = np.s_[top : top + height, left : left + width]
+    kernel = cv2.INTER_AREA if size_px[0] < width else cv2.INTER_LINEAR
+    changed: dict[str, Any] = {}
+    for name, array in _arrays(sample).items():
+        how = kernel if name in _SMOOTH else cv2.INTER_NEAREST_EXACT
+        changed[name] = _resized(array[cut], size_px, how)
+    if sample.camera is not None:
+        changed["camera"] = sample.camera.cropped(*window_px).resized(*size_px)
+    return replace(sample, **changed)
+
+
+def mirrored(sample: Sample) -> Sample:
+    """Left and right exchanged, in the picture, in every truth and in the camera."""
+    changed: dict[str, Any] = {
+        name: np.ascontiguousarray(array[:, ::-1]) for name, array in _arrays(sample).items()
+    }
+    if sample.camera is not None:
+        changed["camera"] = mirrored_camera(sample.camera)
+    return replace(sample, **changed)
+
+
+def mirrored_camera(camera: Camera) -> Camera:
+    """The camera that would have taken the mirrored picture of the mirrored world."""
+    k, mount, distortion = camera.intrinsics, camera.mount, camera.distortion
+    if distortion.model in ("plumb_bob", "rational"):  # p2 alone is not symmetric in x
+        k1, k2, p1, p2, *more = distortion.coefficients
+        distortion = replace(distortion, coefficients=(k1, k2, p1, -p2, *more))
+    return replace(
+        camera,
+        intrinsics=replace(k, cx_px=k.width_px - 1 - k.cx_px),
+        distortion=distortion,
+        mount=replace(mount, roll_rad=-mount.roll_rad, yaw_rad=-mount.yaw_rad, y_m=-mount.y_m),
     )
 
 
 def spoilt(image: Picture, strength: float, random: Generator) -> Picture:
     """Other light, lens, sensor and compression; `strength` 0 changes nothing, 1 a lot."""
+    return worn(relit(image, strength, random), strength, random)
+
+
+def relit(image: Picture, strength: float, random: Generator) -> Picture:
+    """Other light and other colours."""
     if strength == 0:
         return image
-    image = _lit(image, strength, random)
-    image = _coloured(image, strength, random)
+    return _coloured(_lit(image, strength, random), strength, random)
+
+
+def worn(image: Picture, strength: float, random: Generator) -> Picture:
+    """Another lens, sensor and compression."""
     if random.random() < 0.4 * strength:
         image = _blurred(image, random)
     if random.random() < 0.5 * strength:
@@ -78,11 +148,21 @@ def spoilt(image: Picture, strength: float, random: Generator) -> Picture:
     return image
 
 
-def _size(sample: Sample) -> tuple[int, int]:
-    return sample.image.shape[1], sample.image.shape[0]
+def _arrays(sample: Sample) -> dict[str, NDArray[Any]]:
+    """What the sample has, pixel by pixel."""
+    named = {name: getattr(sample, name) for name in (*_SMOOTH, *_EXACT)}
+    return {name: array for name, array in named.items() if array is not None}
 
 
-def _cut_out(size_px: tuple[int, int], zoom: float, random: Generator) -> tuple[int, int, int, int]:
+def _resized(array: NDArray[Any], size_px: tuple[int, int], how: int) -> NDArray[Any]:
+    flags = array.dtype == np.bool_
+    content = np.ascontiguousarray(array, np.uint8 if flags else array.dtype)
+    return np.asarray(cv2.resize(content, size_px, interpolation=how), array.dtype)
+
+
+def _random_window(
+    size_px: tuple[int, int], zoom: float, random: Generator
+) -> tuple[int, int, int, int]:
     """Left, top, width, height (px) of a window up to `zoom` times narrower than the picture."""
     width, height = size_px
     scale = math.exp(random.uniform(0, math.log(zoom)))
@@ -93,36 +173,19 @@ def _cut_out(size_px: tuple[int, int], zoom: float, random: Generator) -> tuple[
     return int(left), int(top), wide, high
 
 
-def _window(
-    sample: Sample, window_px: tuple[int, int, int, int], size_px: tuple[int, int]
-) -> Sample:
-    """A window of the sample, stretched to this size, its camera with it."""
-    left, top, width, height = window_px
-    cut = np.s_[top : top + height, left : left + width]
-    kernel = cv2.INTER_AREA if size_px[0] < width else cv2.INTER_LINEAR
-    return Sample(
-        image=np.asarray(cv2.resize(sample.image[cut], size_px, interpolation=kernel), np.uint8),
-        depth_m=np.asarray(
-            cv2.resize(
-                sample.depth_m[cut].astype(np.float32),
-                size_px,
-                interpolation=cv2.INTER_NEAREST_EXACT,
-            ),
-            np.float32,
-        ),
-        labels=np.asarray(
-            cv2.resize(sample.labels[cut], size_px, interpolation=cv2.INTER_NEAREST_EXACT), np.uint8
-        ),
-        camera=sample.camera.cropped(left, top, width, height).resized(*size_px),
-    )
+def _camera_of(sample: Sample) -> Camera:
+    assert sample.camera is not None, "rendered streets have cameras"
+    return sample.camera
 
 
 def _example(sample: Sample, believed: Camera) -> Example:
     """Network inputs; the ground channel comes from the mount that is believed."""
-    rays = rays_of(sample.camera)
+    assert sample.depth_m is not None, "rendered streets have depth"
+    assert sample.labels is not None, "rendered streets have labels"
+    rays = rays_of(_camera_of(sample))
     ground = ground_inverse_depth(believed, rays)
     geometry = np.concatenate([np.nan_to_num(rays), ground[None]])
-    return Example(sample.image, geometry, sample.depth_m, sample.labels)
+    return Example(sample.picture, geometry, sample.depth_m, sample.labels)
 
 
 def _misjudged(camera: Camera, how: Augmentation, random: Generator) -> Camera:

@@ -53,7 +53,7 @@ def save_shard(path: Path, samples: Sequence[Sample]) -> None:
     pictures = [_packed(s.image[..., ::-1], ".jpg", _JPEG) for s in samples]
     labels = [_packed(s.labels, ".png", [cv2.IMWRITE_PNG_COMPRESSION, 3]) for s in samples]
     depth = [
-        _packed(_encoded(s.depth_m), ".png", [cv2.IMWRITE_PNG_COMPRESSION, 1]) for s in samples
+        _packed(encoded_depth(s.depth_m), ".png", [cv2.IMWRITE_PNG_COMPRESSION, 1]) for s in samples
     ]
     cameras = json.dumps([asdict(s.camera) for s in samples])
     arrays: dict[str, Any] = {"cameras": np.frombuffer(cameras.encode(), np.uint8)}
@@ -69,7 +69,7 @@ def load_shard(path: Path | str) -> Shard:
     with np.load(path, allow_pickle=False) as arrays:
         pictures = [_unpacked(b, cv2.IMREAD_COLOR) for b in _split(arrays, "image")]
         labels = [_unpacked(b, cv2.IMREAD_UNCHANGED) for b in _split(arrays, "labels")]
-        depth = [_decoded(_unpacked(b, cv2.IMREAD_UNCHANGED)) for b in _split(arrays, "depth")]
+        depth = [decoded_depth(_unpacked(b, cv2.IMREAD_UNCHANGED)) for b in _split(arrays, "depth")]
         cameras = json.loads(arrays["cameras"].tobytes())
     return Shard(
         image=np.ascontiguousarray(np.stack(pictures)[..., ::-1]),
@@ -79,13 +79,13 @@ def load_shard(path: Path | str) -> Shard:
     )
 
 
-def _encoded(depth_m: NDArray[np.float32]) -> NDArray[np.uint16]:
+def encoded_depth(depth_m: NDArray[np.float32]) -> NDArray[np.uint16]:
     """Inverse depth in 16 bits."""
     inverse = np.nan_to_num(NEAREST_M / np.maximum(depth_m.astype(np.float64), NEAREST_M), nan=0.0)
     return np.rint(65535 * inverse).astype(np.uint16)
 
 
-def _decoded(stored: NDArray[Any]) -> NDArray[np.float32]:
+def decoded_depth(stored: NDArray[Any]) -> NDArray[np.float32]:
     """Depth from its 16 bits, NaN for none."""
     with np.errstate(divide="ignore"):
         depth = np.float32(65535 * NEAREST_M) / stored.astype(np.float32)
