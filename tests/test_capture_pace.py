@@ -27,10 +27,10 @@ class Clock:
 def handed_out(pace: float, work_s: list[float]) -> list[float]:
     """When frames of 25 Hz were handed to a reader who works this long on each; the first at 0."""
     clock = Clock()
-    pacer = Pacer(pace, clock.wait, clock)
+    pacer = Pacer(pace, clock)
     times_s = []
     for index, busy_s in enumerate(work_s):
-        pacer.wait_until_due(index * FRAME_NS)
+        clock.wait(max(0.0, pacer.early_s(index * FRAME_NS)))
         times_s.append(clock.now_s - 100)
         clock.wait(busy_s)
     return times_s
@@ -65,3 +65,12 @@ def test_a_reader_who_pauses_shifts_the_schedule_instead_of_getting_a_burst():
 
 def test_a_reader_who_is_always_too_slow_sets_the_pace_himself():
     assert handed_out(1.0, [0.06] * 50) == pytest.approx([i * 0.06 for i in range(50)])
+
+
+def test_another_pace_begins_with_the_next_frame():
+    clock = Clock()
+    pacer = Pacer(1.0, clock)
+    assert pacer.early_s(0) == 0
+    pacer.restart(2.0)
+    assert pacer.early_s(50 * FRAME_NS) == 0
+    assert pacer.early_s(51 * FRAME_NS) == pytest.approx(0.02)

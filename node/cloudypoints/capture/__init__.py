@@ -10,6 +10,7 @@ outages. What goes wrong on the way is counted in `faults`, never hidden.
 from cloudypoints.capture.frame import FAULTS, Clock, Frame, Picture, Source, State
 from cloudypoints.capture.local import camera_nodes
 from cloudypoints.capture.names import redacted
+from cloudypoints.capture.recorded import RecordedSource
 from cloudypoints.capture.settings import CaptureSettings
 from cloudypoints.capture.sources import open_source
 from cloudypoints.capture.thread import CameraThread
@@ -21,6 +22,7 @@ __all__ = [
     "Clock",
     "Frame",
     "Picture",
+    "RecordedSource",
     "Source",
     "State",
     "camera_nodes",

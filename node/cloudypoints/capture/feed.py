@@ -6,8 +6,9 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Protocol
 
-from cloudypoints.capture.frame import Picture
+from cloudypoints.capture.frame import Clock, Picture
 from cloudypoints.errors import SourceError
+from cloudypoints.geometry import Camera
 
 BAD_IN_A_ROW = 300  # damaged packets without one good picture between them, then we give up
 
@@ -28,7 +29,7 @@ class Shot:
 
 
 class Feed(Protocol):
-    """One pass over a recording, or one connection to a camera. One thread calls it."""
+    """A recording, or one connection to a camera. One thread calls it."""
 
     @property
     def interval_ns(self) -> int:
@@ -39,3 +40,26 @@ class Feed(Protocol):
 
     def close(self) -> None:
         """Let go of it; may be called twice."""
+
+
+class RecordedFeed(Feed, Protocol):
+    """A recording, which can be read from any place in it, and again."""
+
+    @property
+    def length_ns(self) -> int:
+        """How long it is; 0 where it does not say."""
+
+    @property
+    def clock(self) -> Clock:
+        """What its stamps are on: `media`, or `recorded` where it says when it was recorded."""
+
+    @property
+    def origin_ns(self) -> int:
+        """The stamp of its media time 0, on `clock`."""
+
+    @property
+    def camera(self) -> Camera | None:
+        """The calibration that it brings along."""
+
+    def begin_at(self, media_ns: int) -> None:
+        """The next iteration begins with the first picture at or after this."""

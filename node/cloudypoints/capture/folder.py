@@ -12,8 +12,9 @@ from types import ModuleType
 import numpy as np
 
 from cloudypoints.capture.feed import Shot
-from cloudypoints.capture.frame import Picture
+from cloudypoints.capture.frame import Clock, Picture
 from cloudypoints.errors import MissingExtra, SourceError
+from cloudypoints.geometry import Camera
 from cloudypoints.timing import NS_PER_S
 
 EXTENSIONS = (".png", ".jpg", ".jpeg", ".bmp", ".webp", ".tif", ".tiff")
@@ -27,10 +28,19 @@ class FolderFeed:
         self._paths = pictures_in(folder)
         self._faults = faults
         self.interval_ns = round(NS_PER_S / pace_hz)
+        self.length_ns = len(self._paths) * self.interval_ns
+        self.clock: Clock = "media"
+        self.origin_ns = 0
+        self.camera: Camera | None = None
+        self._first = 0
+
+    def begin_at(self, media_ns: int) -> None:
+        """The next iteration begins with the first picture at or after this."""
+        self._first = max(0, -(-media_ns // self.interval_ns))
 
     def __iter__(self) -> Iterator[Shot]:
         """Read as they are asked for."""
-        for number, path in enumerate(self._paths):
+        for number, path in enumerate(self._paths[self._first :], self._first):
             picture = read_picture(path)
             if picture is None:
                 self._faults["corrupt"] += 1

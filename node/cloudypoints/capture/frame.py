@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from cloudypoints.geometry import Camera
 
 Picture = NDArray[np.uint8]  # (H, W, 3), RGB
-Clock = Literal["media", "host", "sender"]
+Clock = Literal["media", "recorded", "host", "sender"]
 State = Literal["opening", "streaming", "reconnecting", "ended", "failed"]
 
 # What a source survives and counts.
@@ -36,9 +36,11 @@ class Frame:
     picture: Picture  # (H, W, 3) uint8, RGB
     index: int  # the source's own frame number, from 0; a gap is a frame that was lost
     stamp_ns: int  # when it was captured, on `clock`
-    # media: from the start of a recording; host: UTC, arrival here; sender: UTC, the camera's clock
+    # media: from the start of a recording; recorded: UTC, as the recording says; host: UTC, arrival
+    # here; sender: UTC, the camera's clock
     clock: Clock
     captured_ns: int  # UTC: when playback handed it out (recorded), or when it arrived (live)
+    restart: bool = False  # it does not follow the one before: after a seek, or in a new round
 
 
 class Source(Protocol):

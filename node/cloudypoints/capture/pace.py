@@ -12,28 +12,24 @@ _SLACK_S = 0.1
 
 
 class Pacer:
-    """A schedule, started by its first frame. `wait` sleeps for seconds and may return early."""
+    """A schedule, started by its first frame."""
 
-    def __init__(
-        self,
-        pace: float,
-        wait: Callable[[float], object],
-        clock: Callable[[], float] = monotonic_s,
-    ) -> None:
-        self._pace = pace  # 1: its own, 2: twice it, 0: do not wait
-        self._wait = wait
+    def __init__(self, pace: float, clock: Callable[[], float] = monotonic_s) -> None:
         self._clock = clock
-        self._start_s: float | None = None  # on `clock`, when stamp 0 is due
+        self.restart(pace)
 
-    def wait_until_due(self, stamp_ns: int) -> None:
-        """Sleep until the frame of this stamp is due."""
+    def restart(self, pace: float) -> None:
+        """Begin anew with the next frame; `pace` 1: its own, 2: twice it, 0: do not wait."""
+        self._pace = pace
+        self._start_s: float | None = None  # on the clock, when stamp 0 is due
+
+    def early_s(self, stamp_ns: int) -> float:
+        """How long until the frame of this stamp is due; 0 or less where it is."""
         if not self._pace:
-            return
+            return 0.0
         media_s = stamp_ns / NS_PER_S / self._pace
         now_s = self._clock()
         if self._start_s is None:
             self._start_s = now_s - media_s
         self._start_s = max(self._start_s, now_s - _SLACK_S - media_s)
-        early_s = self._start_s + media_s - now_s
-        if early_s > 0:
-            self._wait(early_s)
+        return self._start_s + media_s - now_s

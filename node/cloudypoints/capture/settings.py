@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 Pixels = Annotated[int, Field(ge=0, le=16384)]
 Seconds = Annotated[float, Field(gt=0, le=3600)]
+Place = Annotated[float, Field(ge=0, le=1e7)]  # seconds
 Ratio = Annotated[float, Field(ge=0, le=1000)]
 
 
@@ -21,6 +22,8 @@ class CaptureSettings(BaseModel):
     pace: Ratio = 1.0  # of recordings: 1 their own, 2 twice it, 0 no waiting
     pace_hz: Annotated[float, Field(gt=0, le=1000)] = 10.0  # of a folder of pictures
     loop: bool = False  # recordings begin again; stamps and numbers go on
+    start_s: Place = 0.0  # of recordings: where they begin, from their start
+    end_s: Place = 0.0  # and where they end; 0: at their end
     open_timeout_s: Seconds = 20.0  # to the first picture; slow cameras need 40
     read_timeout_s: Seconds = 5.0  # of silence, before a live stream counts as lost
     rtsp_transport: Literal["tcp", "udp"] = "tcp"  # udp loses packets, and some cameras lack it

@@ -21,11 +21,20 @@ class MediaClock:
         self._last_ns = 0
         self._shift_ns = 0  # from what the recording says to what is given out
 
-    def begin_round(self, interval_ns: int) -> None:
-        """The recording starts, again: its time 0 is one usual interval after the last frame."""
-        self._shift_ns = self._last_ns + interval_ns if self._interval_ns else 0
+    def begin_round(self, interval_ns: int, start_ns: int = 0) -> None:
+        """The recording begins, again, at `start_ns`: one usual interval after the last frame."""
+        self._shift_ns = self._last_ns + interval_ns - start_ns if self._interval_ns else 0
         self._interval_ns = interval_ns
-        self._last_ns = self._shift_ns - interval_ns
+        self._last_ns = start_ns + self._shift_ns - interval_ns
+
+    def go_to(self, media_ns: int) -> None:
+        """What follows keeps its own time, from here on: after a seek there are no rounds."""
+        self._shift_ns = 0
+        self._last_ns = media_ns - self._interval_ns
+
+    def media_ns(self, stamp_ns: int) -> int:
+        """What the recording itself calls the time of a stamp that was given out in this round."""
+        return stamp_ns - self._shift_ns
 
     def stamp_ns(self, media_ns: int | None) -> int:
         """The stamp of the next frame; None where the recording gives none."""

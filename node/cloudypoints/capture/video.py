@@ -20,11 +20,12 @@ from urllib.parse import urlsplit
 import numpy as np
 
 from cloudypoints.capture.feed import BAD_IN_A_ROW, Shot, Unusable
-from cloudypoints.capture.frame import Picture
+from cloudypoints.capture.frame import Clock, Picture
 from cloudypoints.capture.interrupt import make_interruptible
 from cloudypoints.capture.names import redacted
 from cloudypoints.capture.settings import CaptureSettings
 from cloudypoints.errors import MissingExtra, SourceError
+from cloudypoints.geometry import Camera
 from cloudypoints.timing import NS_PER_S, Deadline, monotonic_s, utc_ns
 
 if TYPE_CHECKING:
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+_REORDERED = 20  # pictures by which a file's order of decoding may be ahead of that of showing
 _USUAL_INTERVAL_NS = 40_000_000  # 25 Hz, where a file does not say
 _UNSPECIFIED, _BT709 = 2, 1  # colour matrices, as FFmpeg numbers them
 _HD_HEIGHT_PX = 720  # from here on an unspecified matrix is BT.709, below it is BT.601
@@ -49,6 +51,7 @@ class Place:
     live: bool
     options: dict[str, str]
     timeouts_s: tuple[float, float] | None  # to open, and of silence; None: a local file
+    rate_hz: int = 0  # of a raw stream, which carries no stamps; 0: the file says it
 
     @property
     def name(self) -> str:
@@ -56,9 +59,10 @@ class Place:
         return redacted(self.url)
 
 
-def file_place(path: str) -> Place:
-    """A file on this machine."""
-    return Place(path, live=False, options={}, timeouts_s=None)
+def file_place(path: str, rate_hz: int = 0) -> Place:
+    """A file on this machine; `rate_hz` of a raw stream."""
+    options = {"framerate": str(rate_hz)} if rate_hz else {}
+    return Place(path, live=False, options=options, timeouts_s=None, rate_hz=rate_hz)
 
 
 def network_place(url: str, settings: CaptureSettings, *, live: bool) -> Place:
@@ -75,22 +79,35 @@ def network_place(url: str, settings: CaptureSettings, *, live: bool) -> Place:
 class VideoFeed:
     """The first video stream of a container, opened. Raises SourceError, Unusable where final."""
 
-    def __init__(self, place: Place, faults: Counter[str]) -> None:
+    clock: Clock = "media"
+    origin_ns = 0
+
+    def __init__(self, place: Place, faults: Counter[str], *, camera: Camera | None = None) -> None:
+        self.camera = camera
         self._place = place
         self._faults = faults
         self._bad_in_a_row = 0
-        self._number = 0
+        self._number: int | None = 0  # of the next picture; None: by its time, after a seek
+        self._from_ns = 0  # pictures before this are not wanted
+        self._skipped = 0  # packets of a raw stream that are not decoded
         self._last_ns = -1
-        self._container = _opened(place)
-        try:
-            self._stream = _video_stream(self._container, place)
-        except SourceError:
-            self._container.close()
-            raise
-        self._start_pts = self._stream.start_time or 0
+        self._open()
         rate = self._stream.average_rate or self._stream.guessed_rate
         self.interval_ns = round(NS_PER_S / rate) if rate else _USUAL_INTERVAL_NS
-        self._set_up_decoder()
+        self.length_ns = 0 if place.live else self._expected_ns()[0]
+
+    def begin_at(self, media_ns: int) -> None:
+        """The next iteration begins with the first picture at or after this."""
+        self._from_ns, self._bad_in_a_row, self._skipped = media_ns, 0, 0
+        early_ns = max(0, media_ns - _REORDERED * self.interval_ns)
+        place = self._start_pts + int(early_ns / NS_PER_S / (self._stream.time_base or 1))
+        error_type: Any = _av().FFmpegError
+        try:
+            self._container.seek(place, stream=self._stream)
+        except error_type:  # a raw stream, or a server that gives no parts
+            self._begin_again(media_ns)
+        else:
+            self._number = None if early_ns else 0
 
     def __iter__(self) -> Iterator[Shot]:
         """Every picture that can be decoded."""
@@ -101,13 +118,39 @@ class VideoFeed:
                 packet.opaque = (utc_ns(), _sent_ns(packet))
             for frame in self._decoded(packet):
                 shot = self._shot(frame)
-                if shot is not None:
+                if shot is not None and self._wanted(shot):
                     yield shot
         self._end()
 
     def close(self) -> None:
         """Free the container; never while another thread is inside this feed."""
         self._container.close()
+
+    def _open(self) -> None:
+        self._container = _opened(self._place)
+        try:
+            self._stream = _video_stream(self._container, self._place)
+        except SourceError:
+            self._container.close()
+            raise
+        self._start_pts = self._stream.start_time or 0
+        self._set_up_decoder()
+
+    def _begin_again(self, media_ns: int) -> None:
+        """From the start of the file, decoding from the last key picture before the place."""
+        self._container.close()
+        self._open()
+        wanted = -(-media_ns // self.interval_ns)
+        keys = [n for n, packet in enumerate(self._video_packets()) if packet.is_keyframe]
+        self._container.close()
+        self._open()
+        self._skipped = max((key for key in keys if key <= wanted), default=0)
+        self._number = self._skipped
+
+    def _wanted(self, shot: Shot) -> bool:
+        """Whether it lies behind the place that was sought."""
+        time_ns = shot.number * self.interval_ns if shot.media_ns is None else shot.media_ns
+        return time_ns >= self._from_ns
 
     def _set_up_decoder(self) -> None:
         """Low delay for live streams, all processors for recordings."""
@@ -155,6 +198,9 @@ class VideoFeed:
                 return
             if packet.stream.index == self._stream.index:
                 silent_s = 0.0
+                if self._skipped:
+                    self._skipped -= 1
+                    continue
                 yield cast("Packet[VideoStream]", packet)
 
     def _decoded(self, packet: Packet[VideoStream]) -> list[VideoFrame]:
@@ -163,25 +209,34 @@ class VideoFeed:
         try:
             return packet.decode()
         except error_type:
-            self._number += 1
+            self._number = None if self._number is None else self._number + 1
             self._note_bad()
             return []
 
     def _shot(self, frame: VideoFrame) -> Shot | None:
         """None, and a fault, for a picture that the decoder had to invent in parts."""
-        number = self._number
-        self._number += 1
         if frame.is_corrupt:
+            self._number = None if self._number is None else self._number + 1
             self._note_bad()
             return None
         self._bad_in_a_row = 0
         media_ns = self._media_ns(frame)
+        number = self._number_at(media_ns)
+        self._number = number + 1
         self._note_time(media_ns)
         arrived_ns, sent_ns = cast("tuple[int, int] | None", frame.opaque) or (0, 0)
         return Shot(number, lambda: rgb(frame), media_ns, arrived_ns, sent_ns)
 
+    def _number_at(self, media_ns: int | None) -> int:
+        """The next number; after a seek that which the time makes likely."""
+        if self._number is None:
+            return round((media_ns or 0) / self.interval_ns)
+        return self._number
+
     def _media_ns(self, frame: VideoFrame) -> int | None:
         """From the start of the stream; None where neither the container nor the decoder knows."""
+        if self._place.rate_hz:
+            return (self._number or 0) * self.interval_ns
         # AVI knows the order of decoding alone, which the decoder carries over in its own order.
         pts = frame.dts if frame.pts is None else frame.pts
         if pts is None or frame.time_base is None:
@@ -211,7 +266,7 @@ class VideoFeed:
             raise SourceError(f"{self._place.name}: the stream ended{self._advice()}")
         expected_ns, tolerance_ns = self._expected_ns()
         end_ns = self._last_ns + self.interval_ns
-        if not self._number or end_ns + tolerance_ns >= expected_ns:
+        if self._last_ns < 0 or end_ns + tolerance_ns >= expected_ns:
             return
         self._faults["truncated"] += 1
         log.warning(
