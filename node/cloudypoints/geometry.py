@@ -16,14 +16,26 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cloudypoints.errors import CalibrationError
+from cloudypoints.lens import Distortion, distorted, reach, undistorted
+
+__all__ = [
+    "Camera",
+    "Distortion",
+    "Floats",
+    "Intrinsics",
+    "Mount",
+    "directions_vehicle",
+    "ground_inverse_depth",
+    "inverse",
+    "project",
+    "rays_of",
+    "transformed",
+]
 
 Floats = NDArray[np.float32]
 
 # Optical axes (right, down, forward) written in vehicle axes (forward, left, up).
 _VEHICLE_FROM_OPTICAL = np.array([[0.0, 0.0, 1.0], [-1.0, 0.0, 0.0], [0.0, -1.0, 0.0]])
-
-# How many coefficients each distortion model may have, in OpenCV's order.
-DISTORTION_COEFFICIENTS = {"none": (0,), "plumb_bob": (4, 5), "rational": (8,), "fisheye": (4,)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,28 +112,6 @@ class Intrinsics:
 
 
 @dataclass(frozen=True, slots=True)
-class Distortion:
-    """How the lens bends: none, plumb_bob (Brown-Conrady), rational, fisheye (Kannala-Brandt)."""
-
-    model: str = "none"
-    coefficients: tuple[float, ...] = ()  # OpenCV's order: k1 k2 p1 p2 [k3 [k4 k5 k6]], or k1..k4
-
-    def __post_init__(self) -> None:
-        counts = DISTORTION_COEFFICIENTS.get(self.model)
-        if counts is None:
-            raise CalibrationError(
-                f"distortion model {self.model!r}; known are {', '.join(DISTORTION_COEFFICIENTS)}"
-            )
-        if len(self.coefficients) not in counts:
-            raise CalibrationError(
-                f"distortion {self.model} with {len(self.coefficients)} coefficients; "
-                f"it takes {' or '.join(map(str, counts))}"
-            )
-        if not all(map(math.isfinite, self.coefficients)):
-            raise CalibrationError(f"distortion coefficients {self.coefficients} must be finite")
-
-
-@dataclass(frozen=True, slots=True)
 class Mount:
     """Where the camera sits on the vehicle (or above the ground, for a fixed one).
 
@@ -190,50 +180,18 @@ def rays_of(camera: Camera) -> Floats:
         np.arange(k.width_px, dtype=np.float64), np.arange(k.height_px, dtype=np.float64)
     )
     pinhole = np.stack([(u - k.cx_px) / k.fx_px, (v - k.cy_px) / k.fy_px])
-    if camera.distortion.model == "none":
-        return pinhole.astype(np.float32)
-    rays = _undistorted(pinhole, camera.distortion)
-    astray = np.abs(distorted(rays, camera.distortion) - pinhole).max(axis=0) > 1e-3
-    rays[:, astray] = np.nan
-    return rays.astype(np.float32)
-
-
-def distorted(rays: NDArray[np.float64], distortion: Distortion) -> NDArray[np.float64]:
-    """Where the lens puts rays (2, ...): ideal x / z, y / z in, distorted ones out."""
-    import cv2
-
-    points = np.ascontiguousarray(rays.reshape(2, -1).T)[None]  # (1, N, 2)
-    coefficients = np.array(distortion.coefficients, np.float64)
-    if distortion.model == "fisheye":
-        bent: NDArray[Any] = cv2.fisheye.distortPoints(points, np.eye(3), coefficients)
-    elif distortion.model == "none":
-        return rays.copy()
-    else:
-        homogeneous = np.concatenate([points[0], np.ones((points.shape[1], 1))], axis=1)
-        bent, _ = cv2.projectPoints(homogeneous, np.zeros(3), np.zeros(3), np.eye(3), coefficients)
-    return np.asarray(bent, np.float64).reshape(-1, 2).T.reshape(rays.shape)
-
-
-def _undistorted(pinhole: NDArray[np.float64], distortion: Distortion) -> NDArray[np.float64]:
-    import cv2
-
-    points = np.ascontiguousarray(pinhole.reshape(2, -1).T)[None]
-    coefficients = np.array(distortion.coefficients, np.float64)
-    # OpenCV's default criteria leave errors of half a pixel at the edges.
-    criteria = (cv2.TERM_CRITERIA_COUNT | cv2.TERM_CRITERIA_EPS, 100, 1e-12)
-    undistort = (
-        cv2.fisheye.undistortPoints if distortion.model == "fisheye" else cv2.undistortPoints
-    )
-    ideal: Any = undistort(points, np.eye(3), coefficients, criteria=criteria)
-    return np.asarray(ideal, np.float64).reshape(-1, 2).T.reshape(pinhole.shape)
+    return undistorted(pinhole, camera.distortion).astype(np.float32)
 
 
 def project(points_camera: NDArray[Any], camera: Camera) -> NDArray[np.float64]:
-    """Pixels (N, 2) of points (N, 3) of the camera frame; NaN behind the camera."""
+    """Pixels (N, 2) of points (N, 3) of the camera frame.
+
+    NaN behind the camera, and beyond the lens's reach, whence no light comes into the picture.
+    """
     x, y, z = np.asarray(points_camera, np.float64).T
     with np.errstate(divide="ignore", invalid="ignore"):
         rays = np.where(z > 0, np.stack([x, y]) / z, np.nan)
-    seen = np.isfinite(rays).all(axis=0)
+        seen = np.hypot(*rays) <= reach(camera.distortion)
     bent = np.full_like(rays, np.nan)
     if seen.any():
         bent[:, seen] = distorted(rays[:, seen], camera.distortion)
