@@ -44,7 +44,7 @@ def test_categories_are_those_of_cityscapes_in_name_and_colour():
 
 def test_small_and_urgent_kinds_have_the_fast_lane_to_themselves():
     lanes = {kind: topic.lane for kind, topic in TOPICS.items()}
-    assert [kind for kind, lane in lanes.items() if lane == "fast"] == ["obstacles", "status"]
+    assert [kind for kind, lane in lanes.items() if lane == "fast"] == ["obstacles", "scale", "status"]
     assert set(lanes.values()) == {"fast", "bulk"}
     assert {kind: KIND_OF[topic.type] for kind, topic in TOPICS.items()} == {k: k for k in TOPICS}
 
@@ -52,8 +52,20 @@ def test_small_and_urgent_kinds_have_the_fast_lane_to_themselves():
 def test_the_fields_of_a_message_are_its_header_its_buffers_and_its_values():
     assert list(values_of(obstacles())) == [
         *("state", "reason", "nearest_m", "nearest_bearing_rad", "nearest_category"),
-        *("corridor_m", "corridor_width_m", "bumper_x_m"),
+        *("corridor_m", "corridor_width_m", "bumper_x_m", "conditions"),
+        *("nearest_width_m", "nearest_height_m"),
+        *("nearest_rate_mps", "nearest_ttc_s", "nearest_ttc_sigma_s", "corridor_ground_m"),
+        *("corridor_rate_mps", "corridor_ttc_s", "corridor_ttc_sigma_s"),
+        *("corridor_curvature_1pm", "corridor_axle_x_m"),
+        *("zone_event", "zone_distance_m", "zone_since_s", "zone_entries", "zone_outline_m"),
     ]
+
+
+def test_zones_that_differ_from_map_to_map_or_do_what_no_zone_does_are_refused():
+    with pytest.raises(WireError, match="not the same in every map"):
+        replace(obstacles(), zone_entries={"gate": 1})
+    with pytest.raises(WireError, match="zone 'open'; known are unknown, empty, enter"):
+        replace(obstacles(), zone_event={"gate": "open", "yard": "empty"})
 
 
 # --- Clouds ---------------------------------------------------------------------------------------

@@ -14,8 +14,10 @@ from cloudypoints.errors import WireError
 from cloudypoints.messages import (
     POINT,
     TOPICS,
+    ZONE_EVENTS,
     Cloud,
     Depth,
+    Grid,
     Header,
     Image,
     Labels,
@@ -24,7 +26,7 @@ from cloudypoints.messages import (
     Status,
 )
 from cloudypoints.wire import decode, encode, topic_of
-from wire_examples import EXAMPLES, GOLDEN, content, framed, golden, raw, write_golden
+from wire_examples import EXAMPLES, GOLDEN, NEWEST, content, framed, golden, raw, write_golden
 
 KINDS = list(EXAMPLES)
 VERSIONS = sorted(folder.name for folder in GOLDEN.iterdir() if folder.is_dir())
@@ -63,6 +65,24 @@ def grids(dtype, least=1, most=2):
     return raw_bytes.map(lambda cells: np.ascontiguousarray(cells).view(dtype)[..., 0])
 
 
+def maps_of_zones(zones):
+    """The maps of some zones, which all have the same keys."""
+    return {
+        "zone_event": {name: event for name, (event, *_) in zones.items()},
+        "zone_distance_m": {name: distance_m for name, (_, distance_m, *_) in zones.items()},
+        "zone_since_s": {name: distance_m for name, (_, distance_m, *_) in zones.items()},
+        "zone_entries": {name: entries for name, (*_, entries, _) in zones.items()},
+        "zone_outline_m": {name: tuple(outline) for name, (*_, outline) in zones.items()},
+    }
+
+
+zone_maps = st.dictionaries(
+    texts,
+    st.tuples(st.sampled_from(ZONE_EVENTS), numbers, counts, st.lists(numbers, max_size=6)),
+    max_size=3,
+).map(maps_of_zones)
+
+
 @st.composite
 def obstacle_messages(draw):
     sectors = draw(st.integers(0, 6))
@@ -83,6 +103,9 @@ def obstacle_messages(draw):
         corridor_m=draw(numbers),
         corridor_width_m=draw(numbers),
         bumper_x_m=draw(numbers),
+        conditions=tuple(draw(st.lists(texts, max_size=3))),
+        nearest_ttc_s=draw(numbers),
+        **draw(zone_maps),
     )
 
 
@@ -90,6 +113,7 @@ messages = st.one_of(
     st.builds(Cloud, headers, grids(POINT)),
     st.builds(Depth, headers, grids("<f4", least=2)),
     st.builds(Labels, headers, grids("u1", least=2)),
+    st.builds(Grid, headers, grids("i1", least=2), cell_m=numbers),
     st.builds(Image, headers, arrays(np.uint8, st.just((2, 4, 3)) | st.just((0, 0, 3)))),
     obstacle_messages(),
     st.builds(
@@ -160,7 +184,7 @@ def test_text_that_is_not_unicode_does_not_stop_a_message():
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_bytes_of_version_1_stay_as_they_are(kind):
-    stored = (GOLDEN / "v1" / f"{kind}.bin").read_bytes()
+    stored = (GOLDEN / NEWEST / f"{kind}.bin").read_bytes()
     assert framed(encode(EXAMPLES[kind]())) == stored
 
 
@@ -170,8 +194,24 @@ def test_the_golden_bytes_are_the_example(kind):
 
 
 def test_every_kind_has_golden_bytes_in_every_version():
-    assert VERSIONS == ["v1"]
-    assert {path.stem for path in (GOLDEN / "v1").glob("*.bin")} == set(TOPICS)
+    kinds = {
+        version: {path.stem for path in (GOLDEN / version).glob("*.bin")} for version in VERSIONS
+    }
+    first = {"obstacles", "status", "cloud", "depth", "labels", "image"}
+    assert list(kinds) == ["v1", NEWEST]
+    assert first <= kinds["v1"]
+    assert kinds[NEWEST] == set(TOPICS)
+
+
+@pytest.mark.parametrize("kind", ["obstacles", "status", "cloud", "depth", "labels", "image"])
+def test_an_older_message_is_read_and_what_it_could_not_say_is_at_its_default(kind):
+    message = decode(golden(kind, "v1"))
+    newer = [f for f in fields(message) if f.metadata.get("since", 0) > 0]
+    untold = type(message)(
+        **{f.name: getattr(message, f.name) for f in fields(message) if f not in newer}
+    )
+    assert content(message) == content(untold)
+    assert message.header == EXAMPLES[kind]().header
 
 
 def test_golden_bytes_are_never_overwritten(tmp_path):
@@ -208,7 +248,7 @@ def test_a_camera_whose_name_cannot_stand_in_a_topic_is_refused(camera):
 
 
 def test_an_unknown_kind_is_refused_with_the_known_ones():
-    with pytest.raises(WireError, match="known are obstacles, status, cloud"):
+    with pytest.raises(WireError, match="known are obstacles, scale, status, cloud"):
         topic_of("clouds", "front")
 
 

@@ -1,9 +1,9 @@
 """One small message of each kind, always the same, and the files that hold their bytes.
 
-    python tests/wire_examples.py v2
+    python tests/wire_examples.py v1.2
 
-writes `tests/golden/v2/<kind>.bin`. It never overwrites: what is published once stays as it is. In
-a file each part of the multipart message stands behind its length, u32 little-endian.
+writes `tests/golden/v1.2/<kind>.bin`. It never overwrites: what is published once stays as it is.
+In a file each part of the multipart message stands behind its length, u32 little-endian.
 """
 
 from __future__ import annotations
@@ -22,18 +22,21 @@ from cloudypoints.messages import (
     Category,
     Cloud,
     Depth,
+    Grid,
     Header,
     Image,
     Labels,
     Ledger,
     Message,
     Obstacles,
+    Scale,
     Status,
     values_of,
 )
 from cloudypoints.wire import encode
 
 GOLDEN = Path(__file__).parent / "golden"
+NEWEST = "v1.1"
 NAN, INF = float("nan"), float("inf")
 
 # Captured at 2023-11-14 22:13:20 UTC; 34 ms later it was published.
@@ -94,6 +97,44 @@ def obstacles(header: Header = HEADER) -> Obstacles:
         corridor_m=INF,
         corridor_width_m=2.0,
         bumper_x_m=0.5,
+        conditions=("dazzled", "no_ground"),
+        nearest_width_m=1.75,
+        nearest_height_m=1.5,
+        nearest_rate_mps=-3.25,
+        nearest_ttc_s=2.0,
+        nearest_ttc_sigma_s=0.125,
+        corridor_ground_m=19.5,
+        corridor_rate_mps=NAN,
+        corridor_ttc_s=INF,
+        corridor_ttc_sigma_s=NAN,
+        corridor_curvature_1pm=0.0625,
+        corridor_axle_x_m=-1.5,
+        zone_event={"gate": "stay", "yard": "unknown"},
+        zone_distance_m={"gate": 6.5, "yard": NAN},
+        zone_since_s={"gate": 1.25, "yard": 0.0},
+        zone_entries={"gate": 3, "yard": 0},
+        zone_outline_m={"gate": (4.0, -2.0, 8.0, -2.0, 8.0, 2.0), "yard": ()},
+    )
+
+
+def scale(header: Header = HEADER) -> Scale:
+    """Inverse depth in metres by the ground's scale, on the way to being sure of it."""
+    return Scale(
+        header,
+        pitch_rad=0.03125,
+        pitch_sigma_rad=0.0025,
+        roll_rad=-0.0078125,
+        roll_sigma_rad=0.0025,
+        height_m=1.5,
+        height_sigma_m=0.0075,
+        mount_height_m=1.5,
+        scale=12.5,
+        scale_sigma=0.0625,
+        shift=0.0,
+        flat_m=24.0,
+        flicker=NAN,
+        state="converging",
+        reason="3 of 5 frames",
     )
 
 
@@ -114,6 +155,7 @@ def status(header: Header = HEADER) -> Status:
         version="0.1.0",
         memory_mb=310.5,
         insecure=False,
+        statistics={"brightness": 104.5, "depth_known": 0.75},
     )
 
 
@@ -132,13 +174,21 @@ def image(header: Header = HEADER) -> Image:
     return Image(header, np.arange(18, dtype=np.uint8).reshape(2, 3, 3))
 
 
+def grid(header: Header = HEADER) -> Grid:
+    """Two cells deep, three wide: an obstacle behind the right one, the left one unknown."""
+    cells = np.array([[0, 0, -1], [100, 0, -1]], np.int8)
+    return Grid(header, cells, cell_m=0.5, x_m=4.0, y_m=-0.75)
+
+
 EXAMPLES = {
     "obstacles": obstacles,
+    "scale": scale,
     "status": status,
     "cloud": cloud,
     "depth": depth,
     "labels": labels,
     "image": image,
+    "grid": grid,
 }
 
 
@@ -170,7 +220,7 @@ def unframed(stored: bytes) -> list[bytes]:
     return parts
 
 
-def golden(kind: str, version: str = "v1") -> list[bytes]:
+def golden(kind: str, version: str = NEWEST) -> list[bytes]:
     """The stored parts of a kind."""
     return unframed((GOLDEN / version / f"{kind}.bin").read_bytes())
 

@@ -18,13 +18,18 @@ from numpy.typing import NDArray
 
 from cloudypoints.errors import WireError
 
-PROTOCOL = (1, 0)  # major: what a reader must know; minor: what it may ignore
+NAN = float("nan")
+
+PROTOCOL = (1, 1)  # major: what a reader must know; minor: what it may ignore
 
 # A cloud's record, 16 bytes: metres in the camera's optical frame, colour, category.
 POINT = np.dtype(
     [("x", "<f4"), ("y", "<f4"), ("z", "<f4")]
     + [("r", "u1"), ("g", "u1"), ("b", "u1"), ("label", "u1")]
 )
+
+
+_MOST_BYTES = 256 << 20  # of a cloud: what the wire takes in one buffer
 
 
 class Category(IntEnum):
@@ -49,6 +54,27 @@ CATEGORY_COLOURS: NDArray[np.uint8] = np.array(  # Cityscapes' own, RGB
 
 # How far an obstacle summary can be trusted: `degraded` is to be doubted, `stale` not to be used.
 STATES = ("ok", "degraded", "stale")
+
+# Why it is not `ok`, for programs: no new frame; the same picture again and again; a lens that is
+# covered, or blinded by light; metres or ground that were lost; depth known for too little of the
+# picture; no ground seen.
+CONDITIONS = ("silent", "frozen", "covered", "dazzled", "scale_lost", "little_depth", "no_ground")
+
+# What a zone is: nobody knows, empty, or something came in, stays in, has just left.
+ZONE_EVENTS = ("unknown", "empty", "enter", "stay", "leave")
+
+# How far the metres can be trusted: not measured, not yet, yes, no longer.
+SCALES = ("assumed", "converging", "good", "lost")
+
+
+def since(minor: int, default: Any) -> Any:
+    """A field that came with this minor version: a message older than that has the default."""
+    return field(default=default, metadata={"since": minor})
+
+
+def maps_since(minor: int) -> Any:
+    """The same for a map, which an older message has empty."""
+    return field(default_factory=dict, metadata={"since": minor})
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,6 +235,23 @@ class Obstacles:
     corridor_m: float = float("nan")  # free way ahead of the bumper, in the vehicle's width
     corridor_width_m: float = float("nan")
     bumper_x_m: float = float("nan")  # the bumper, forward of the vehicle's origin
+    conditions: tuple[str, ...] = since(1, ())  # of CONDITIONS: why the state is not ok
+    nearest_width_m: float = since(1, NAN)  # what is seen of it
+    nearest_height_m: float = since(1, NAN)  # its top above the ground
+    nearest_rate_mps: float = since(1, NAN)  # of its range; < 0: it comes nearer
+    nearest_ttc_s: float = since(1, NAN)  # until range 0; inf: it does not come nearer
+    nearest_ttc_sigma_s: float = since(1, NAN)  # one standard deviation
+    corridor_ground_m: float = since(1, NAN)  # ahead of the bumper, ground seen without a gap
+    corridor_rate_mps: float = since(1, NAN)
+    corridor_ttc_s: float = since(1, NAN)  # until the bumper is there
+    corridor_ttc_sigma_s: float = since(1, NAN)
+    corridor_curvature_1pm: float = since(1, 0.0)  # of its middle; > 0 to the left
+    corridor_axle_x_m: float = since(1, 0.0)  # where its arc is tangent to the vehicle's x
+    zone_event: Mapping[str, str] = maps_since(1)  # of ZONE_EVENTS, by the zone's name
+    zone_distance_m: Mapping[str, float] = maps_since(1)  # range of the nearest thing in it
+    zone_since_s: Mapping[str, float] = maps_since(1)  # how long it has been so
+    zone_entries: Mapping[str, int] = maps_since(1)  # how often something came in
+    zone_outline_m: Mapping[str, tuple[float, ...]] = maps_since(1)  # x, y, x, y, … vehicle
 
     buffers: ClassVar[Mapping[str, tuple[str, tuple[int, ...]]]] = {
         "bearing_rad": ("<f4", (1,)),
@@ -232,6 +275,98 @@ class Obstacles:
         highest = max(self.nearest_category, int(self.category.max(initial=0)))
         if not 0 <= self.nearest_category <= highest < len(Category):
             raise WireError(f"obstacles: a category beyond {', '.join(CATEGORY_NAMES)}")
+        unknown = sorted({*self.zone_event.values()} - {*ZONE_EVENTS})
+        if unknown:
+            raise WireError(
+                f"obstacles: zone {unknown[0]!r:.40}; known are {', '.join(ZONE_EVENTS)}"
+            )
+        zones = (self.zone_event, self.zone_distance_m, self.zone_since_s)
+        zones = (*zones, self.zone_entries, self.zone_outline_m)
+        if any(set(zone) != set(self.zone_event) for zone in zones):
+            raise WireError("obstacles: zones that are not the same in every map of zones")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Grid:
+    """Where things stand and where ground was seen, from above: one frame's, nothing lingers.
+
+    Cell [i, j] begins at (x_m + i · cell_m, y_m + j · cell_m) of the vehicle's frame.
+    """
+
+    header: Header
+    cells: Array  # (X, Y) int8: -1 unknown, 0 ground seen, 100 an obstacle
+    cell_m: float = 0.0
+    x_m: float = 0.0
+    y_m: float = 0.0
+
+    buffers: ClassVar[Mapping[str, tuple[str, tuple[int, ...]]]] = {"cells": ("|i1", (2,))}
+
+    def __post_init__(self) -> None:
+        _check(self)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Compact:
+    """A frame for thin links, from which `cloudypoints.compact.rebuilt` makes its organised cloud.
+
+    Codes count steps of inverse depth, so that z is within z² × step_per_m / 2 of what it was;
+    colours are a JPEG picture, categories are exact.
+    """
+
+    header: Header
+    codes: Array  # uint8: zstd of two planes (2, H, W), low and high bytes of the codes' residuals
+    colours: Array  # uint8: JPEG
+    labels: Array  # uint8: zstd of (H, W) Category ids; empty where the model has none
+    width_px: int
+    height_px: int
+    step_per_m: float  # inverse depth of one step, 1/m; > 0
+    distortion: str = "none"  # of the picture that the grid lies on, as calibration files name it
+    coefficients: tuple[float, ...] = ()  # of it, in OpenCV's order
+
+    buffers: ClassVar[Mapping[str, tuple[str, tuple[int, ...]]]] = {
+        "codes": ("|u1", (1,)),
+        "colours": ("|u1", (1,)),
+        "labels": ("|u1", (1,)),
+    }
+
+    def __post_init__(self) -> None:
+        _check(self)
+        pixels = self.width_px * self.height_px
+        if min(self.width_px, self.height_px) < 1 or pixels * POINT.itemsize > _MOST_BYTES:
+            raise WireError(f"compact: a grid of {self.width_px}×{self.height_px}")
+        if not 0 < self.step_per_m < math.inf:
+            raise WireError(f"compact: steps of {self.step_per_m} 1/m; must be above 0")
+
+
+@dataclass(frozen=True, slots=True)
+class Scale:
+    """The ground below the camera as it was fitted, and what made metres of the model's depth.
+
+    Pitch and roll are those of the camera above the fitted ground, as in `vehicle_from_camera`.
+    What was not measured has a sigma of NaN.
+    """
+
+    header: Header
+    pitch_rad: float = float("nan")  # > 0 looks down
+    pitch_sigma_rad: float = float("nan")
+    roll_rad: float = float("nan")  # > 0 lowers the right side
+    roll_sigma_rad: float = float("nan")
+    height_m: float = float("nan")  # of the camera above the ground, in the metres published
+    height_sigma_m: float = float("nan")
+    mount_height_m: float = float("nan")  # what the calibration says of it
+    scale: float = float("nan")  # metres = scale × depth, or scale / (inverse depth - shift)
+    scale_sigma: float = float("nan")  # NaN where the ground did not give it
+    shift: float = 0.0
+    flat_m: float = float("nan")  # the ground seen lies in this plane up to here; NaN: not seen
+    flicker: float = float("nan")  # of the model's scale from frame to frame: 0.01 is 1 %, one σ
+    state: str = "assumed"  # of SCALES
+    reason: str = ""  # why it is not good
+
+    buffers: ClassVar[Mapping[str, tuple[str, tuple[int, ...]]]] = {}
+
+    def __post_init__(self) -> None:
+        if self.state not in SCALES:
+            raise WireError(f"scale: state {self.state!r:.40}; known are {', '.join(SCALES)}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -252,11 +387,13 @@ class Status:
     version: str = ""
     memory_mb: float = 0.0  # resident set of the node
     insecure: bool = False  # bound beyond loopback, without keys
+    # Of the last second's pictures and depth, by name: what they are like, to see them drift.
+    statistics: Mapping[str, float] = maps_since(1)
 
     buffers: ClassVar[Mapping[str, tuple[str, tuple[int, ...]]]] = {}
 
 
-Message = Cloud | Depth | Labels | Image | Obstacles | Status
+Message = Cloud | Compact | Depth | Grid | Labels | Image | Obstacles | Scale | Status
 
 
 @dataclass(frozen=True, slots=True)
@@ -274,11 +411,14 @@ TOPICS = {
     topic.kind: topic
     for topic in (
         Topic("obstacles", Obstacles, "fast", 0.0),
+        Topic("scale", Scale, "fast", 0.0),
         Topic("status", Status, "fast", 1.0),
         Topic("cloud", Cloud, "bulk", 0.0),
+        Topic("compact", Compact, "bulk", 0.0, on_request=True),
         Topic("depth", Depth, "bulk", 0.0),
         Topic("labels", Labels, "bulk", 0.0),
         Topic("image", Image, "bulk", 0.0),
+        Topic("grid", Grid, "bulk", 0.0, on_request=True),
     )
 }
 USUAL_TOPICS = tuple(kind for kind, topic in TOPICS.items() if not topic.on_request)

@@ -96,10 +96,10 @@ def decode(parts: Sequence[Any]) -> Message:
     document = _document_from(memoryview(parts[1]))
     kind = _kind_of(document, memoryview(parts[0]))
     message_type = TOPICS[kind].type
-    header = Header(**_values_from(document, Header, "header"))
-    body = _values_from(
-        document.get("body"), message_type, "body", without={"header", *message_type.buffers}
-    )
+    minor = _minor_of(document)
+    header = Header(**_values_from(document, Header, "header", minor))
+    without = {"header", *message_type.buffers}
+    body = _values_from(document.get("body"), message_type, "body", minor, without=without)
     arrays = _arrays_from(document.get("buffers"), parts[2:], message_type.buffers)
     return message_type(header=header, **body, **arrays)
 
@@ -133,6 +133,12 @@ def _document_from(part: memoryview) -> dict[str, Any]:
     if version[0] != PROTOCOL[0]:
         raise VersionError(version[0], PROTOCOL[0])
     return document
+
+
+def _minor_of(document: dict[str, Any]) -> int:
+    """The minor version that the header states; 0 where it states none."""
+    minor = document["v"][1:2]
+    return minor[0] if minor and type(minor[0]) is int else 0
 
 
 def _kind_of(document: dict[str, Any], topic: memoryview) -> str:
@@ -208,18 +214,19 @@ def _dtype_from(stated: Any, name: str) -> np.dtype[Any]:
 
 
 def _values_from(
-    document: Any, record: type[Any], where: str, without: Collection[str] = ()
+    document: Any, record: type[Any], where: str, minor: int, *, without: Collection[str] = ()
 ) -> dict[str, Any]:
     """The fields of `record` as the document states them, of the right types; others are ignored.
 
-    Every field must be there: a default is for who writes a message, never for what a reader
-    should believe.
+    Every field must be there that the minor version had: a default is for who writes a message, and
+    for what nobody could write yet, never for what a reader should believe.
     """
     if not isinstance(document, dict):
         raise WireError(f"{where} is {type(document).__name__}, not a map")
     values = {}
     for field in fields(record):
-        if field.name in without:
+        newer = field.metadata.get("since", 0) > minor
+        if field.name in without or (newer and field.name not in document):
             continue
         if field.name not in document:
             raise WireError(f"{where}: {field.name} is missing")
@@ -261,6 +268,12 @@ def _numbers(value: Any) -> tuple[float, ...]:
     return tuple(map(_number, value))
 
 
+def _texts(value: Any) -> tuple[str, ...]:
+    if not isinstance(value, list):
+        raise TypeError("a list of texts")
+    return tuple(map(_text, value))
+
+
 def _map_of(reader: Callable[[Any], Any]) -> Callable[[Any], dict[str, Any]]:
     def read(value: Any) -> dict[str, Any]:
         if not isinstance(value, dict):
@@ -271,7 +284,7 @@ def _map_of(reader: Callable[[Any], Any]) -> Callable[[Any], dict[str, Any]]:
 
 
 def _ledger(value: Any) -> Ledger:
-    return Ledger(**_values_from(value, Ledger, "ledger"))
+    return Ledger(**_values_from(value, Ledger, "ledger", 0))
 
 
 # By the annotation in the dataclasses (text there); each raises TypeError saying what it expects.
@@ -281,7 +294,10 @@ _READERS: Mapping[str, Callable[[Any], Any]] = {
     "str": _text,
     "bool": _flag,
     "tuple[float, ...]": _numbers,
+    "tuple[str, ...]": _texts,
     "Mapping[str, float]": _map_of(_number),
     "Mapping[str, int]": _map_of(_whole),
+    "Mapping[str, str]": _map_of(_text),
+    "Mapping[str, tuple[float, ...]]": _map_of(_numbers),
     "Ledger": _ledger,
 }
