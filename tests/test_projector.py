@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
-from cloudypoints.errors import NoMetres
 from cloudypoints.geometry import (
     Camera,
     Distortion,
@@ -23,11 +22,9 @@ from cloudypoints.projector import (
     CloudSettings,
     ObstacleSettings,
     ObstacleTables,
-    check_metres,
     compact,
     limited,
     limits_bind,
-    metres_from,
     organised_points,
     strided,
     summarise,
@@ -163,35 +160,6 @@ def test_thinning_leaves_one_point_a_voxel_and_moves_none(voxel_m):
     assert len(np.unique(cells, axis=0)) == len(thinned) == len(np.unique(all_cells, axis=0))
     assert np.isin(thinned, points).all()
     assert len(voxel_thinned(points[:0], voxel_m)) == 0
-
-
-# Metres
-
-
-def test_inverse_depth_with_a_scale_is_metres():
-    inverse_depth = np.array([[0.5, 0.25, 0.0]], np.float32)
-    metres = metres_from(inverse_depth, card(depth="inverse", unit="1/m"), 1.0)
-    assert metres[0, :2].tolist() == [2.0, 4.0]
-    assert np.isnan(metres[0, 2])
-
-
-def test_disparity_with_focal_length_times_baseline_is_metres():
-    #  focal length 700 px, baseline 0.2 m: 140 px·m / 7 px = 20 m
-    disparity_px = np.array([[7.0]], np.float32)
-    assert metres_from(disparity_px, card(depth="disparity", unit="px"), 140.0)[0, 0] == 20.0
-
-
-@pytest.mark.parametrize(
-    ("depth", "unit", "scale", "says"),
-    [
-        ("inverse", "1/m", 0.0, r"set \[cloud\] scale"),
-        ("disparity", "px", 0.0, r"set \[cloud\] scale"),
-        ("affine_inverse", "1", 3.0, "scale and shift are unknown"),
-    ],
-)
-def test_depth_without_metres_is_refused_with_a_remedy(depth, unit, scale, says):
-    with pytest.raises(NoMetres, match=says):
-        check_metres(card(depth=depth, unit=unit), CloudSettings(scale=scale))
 
 
 # Obstacles

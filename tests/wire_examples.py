@@ -21,6 +21,7 @@ from cloudypoints.messages import (
     POINT,
     Category,
     Cloud,
+    Compact,
     Depth,
     Grid,
     Header,
@@ -174,6 +175,21 @@ def image(header: Header = HEADER) -> Image:
     return Image(header, np.arange(18, dtype=np.uint8).reshape(2, 3, 3))
 
 
+def compact(header: Header = HEADER) -> Compact:
+    """2×3: what zstd and JPEG made is bytes to the wire."""
+    return Compact(
+        header,
+        codes=np.arange(7, dtype=np.uint8),
+        colours=np.array([0xFF, 0xD8, 0xFF, 0xD9], np.uint8),
+        labels=np.zeros(0, np.uint8),
+        width_px=3,
+        height_px=2,
+        step_per_m=0.00005,
+        distortion="plumb_bob",
+        coefficients=(-0.25, 0.125, 0.0, 0.0),
+    )
+
+
 def grid(header: Header = HEADER) -> Grid:
     """Two cells deep, three wide: an obstacle behind the right one, the left one unknown."""
     cells = np.array([[0, 0, -1], [100, 0, -1]], np.int8)
@@ -188,6 +204,7 @@ EXAMPLES = {
     "depth": depth,
     "labels": labels,
     "image": image,
+    "compact": compact,
     "grid": grid,
 }
 

@@ -18,7 +18,7 @@ from cloudypoints.errors import ConfigError, WireError
 from cloudypoints.geometry import Camera, Intrinsics, Mount
 from cloudypoints.inference.card import first_fault
 from cloudypoints.messages import TOPICS, USUAL_TOPICS
-from cloudypoints.projector import CloudSettings, ObstacleSettings
+from cloudypoints.projector import CloudSettings, GroundSettings, ObstacleSettings
 from cloudypoints.publisher import DEFAULT_ENDPOINT
 from cloudypoints.wire import check_camera_name
 
@@ -38,29 +38,35 @@ class AssumedCamera(_Section):
     roll_deg: float = Field(0.0, ge=-90, le=90)
     yaw_deg: float = Field(0.0, ge=-180, le=180)  # > 0 looks left
 
-    def camera(self, width_px: int, height_px: int) -> Camera:
-        """That camera behind a picture of this size."""
-        fov_rad = math.radians(self.horizontal_fov_deg)
-        mount = Mount(
+    @property
+    def mount(self) -> Mount:
+        """How it sits, also where a calibration file does not say it."""
+        return Mount(
             height_m=self.height_m,
             pitch_rad=math.radians(self.pitch_deg),
             roll_rad=math.radians(self.roll_deg),
             yaw_rad=math.radians(self.yaw_deg),
         )
-        return Camera(Intrinsics.from_fov(width_px, height_px, fov_rad), mount=mount)
+
+    def camera(self, width_px: int, height_px: int) -> Camera:
+        """That camera behind a picture of this size."""
+        fov_rad = math.radians(self.horizontal_fov_deg)
+        return Camera(Intrinsics.from_fov(width_px, height_px, fov_rad), mount=self.mount)
 
 
 class CameraSettings(_Section):
     """One camera: where its pictures come from and what is known of it."""
 
     source: str = Field("demo:", min_length=1)
-    calibration: str = ""  # a TOML file; "" for the source's own, else the assumed one
+    calibration: str = ""  # a file of any known kind; "" for the source's own, else the assumed
     assumed: AssumedCamera = AssumedCamera()
     capture: CaptureSettings = CaptureSettings()
 
     def calibrated(self) -> Camera | None:
         """The camera of the calibration file, if one is named. Raises CalibrationError."""
-        return load_camera(Path(self.calibration)) if self.calibration else None
+        if not self.calibration:
+            return None
+        return load_camera(Path(self.calibration), self.assumed.mount)
 
 
 class InferenceSettings(_Section):
@@ -77,6 +83,8 @@ class PublisherSettings(_Section):
 
     endpoint: str = DEFAULT_ENDPOINT
     bulk_endpoint: str = ""  # "": the port after the endpoint's
+    # of a node that plays recordings: "" 1000 ports after the endpoint's, or "none"
+    control_endpoint: str = ""
     insecure: bool = False  # allow addresses that others on the network can reach, without keys
     topics: tuple[str, ...] = USUAL_TOPICS
     stale_after_s: float = Field(0.5, gt=0, le=60)  # without a frame the obstacles are stale
@@ -96,6 +104,7 @@ class NodeSettings(_Section):
     camera: dict[str, CameraSettings] = Field({DEFAULT_CAMERA: CameraSettings()}, min_length=1)
     inference: InferenceSettings = InferenceSettings()
     cloud: CloudSettings = CloudSettings()
+    ground: GroundSettings = GroundSettings()
     obstacles: ObstacleSettings = ObstacleSettings()
     publisher: PublisherSettings = PublisherSettings()
 

@@ -14,7 +14,15 @@ import numpy as np
 from cloudypoints.cli.options import add_endpoint
 from cloudypoints.cli.table import LiveTable, Row, metres, seconds
 from cloudypoints.errors import NoMessage
-from cloudypoints.messages import CATEGORY_NAMES, KIND_OF, Message, Obstacles, Status, values_of
+from cloudypoints.messages import (
+    CATEGORY_NAMES,
+    KIND_OF,
+    Message,
+    Obstacles,
+    Scale,
+    Status,
+    values_of,
+)
 from cloudypoints.subscriber import Subscription, subscribe
 from cloudypoints.timing import Deadline
 
@@ -143,6 +151,8 @@ def _row(subscription: Subscription, topic: str) -> Row:
         state = message.state
         nearest = f"{metres(message.nearest_m)} {CATEGORY_NAMES[message.nearest_category]}"
         corridor = metres(message.corridor_m)
+    if isinstance(message, Scale) and health.alive:
+        state = message.state
     if isinstance(message, Status) and health.alive:
         state = message.capture
     return (

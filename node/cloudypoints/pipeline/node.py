@@ -17,9 +17,16 @@ from pathlib import Path
 from threading import Event
 from types import TracebackType
 
-from cloudypoints.capture import CameraThread, CaptureSettings, Source, open_source
+from cloudypoints.capture import (
+    CameraThread,
+    CaptureSettings,
+    RecordedSource,
+    Source,
+    open_source,
+)
 from cloudypoints.config import NodeSettings
-from cloudypoints.errors import CloudyPointsError
+from cloudypoints.control import ControlServer, Together, control_beside
+from cloudypoints.errors import CloudyPointsError, EndpointError
 from cloudypoints.inference import Model
 from cloudypoints.latest import Lane, Mailbox
 from cloudypoints.messages import POINT, Header, Ledger, Status
@@ -51,6 +58,7 @@ class Node:
         self.failed: dict[str, CloudyPointsError] = {}  # cameras that did not open, and why
         self.model: Model
         self.publisher: Publisher
+        self.control: ControlServer | None = None  # while recordings play
         self._open_source = open_source
         self._captured: Mailbox[Shot] = Mailbox()
         self._inferred: Mailbox[Shot] = Mailbox()
@@ -120,11 +128,12 @@ class Node:
     def _open(self) -> None:
         model, sources = self._open_model_and_sources()
         self.model = model
-        check_metres(model.card, self.settings.cloud)
+        check_metres(model.card, self.settings.cloud, self.settings.ground)
         self.publisher = self._resources.enter_context(self._new_publisher(len(sources)))
         for name, source in sources.items():
             self.lines[name] = self._new_line(name, source)
         self._start_stages()
+        self.control = self._new_control(sources)
         for line in self.lines.values():
             self._resources.enter_context(line.thread)
         log.info("ready: %s on %s, %s", model.card.name, model.provider, self.publisher.endpoint)
@@ -157,6 +166,25 @@ class Node:
         except CloudyPointsError as error:
             self.failed[name] = error
             return None
+
+    def _new_control(self, sources: dict[str, Source]) -> ControlServer | None:
+        """Where the playing of recordings is commanded; None where there are none.
+
+        That its usual port is taken keeps no node from running.
+        """
+        settings = self.settings.publisher
+        playable = {n: s.playback for n, s in sources.items() if isinstance(s, RecordedSource)}
+        if not playable or settings.control_endpoint == "none":
+            return None
+        try:
+            endpoint = settings.control_endpoint or control_beside(settings.endpoint)
+            server = ControlServer(endpoint, Together(playable))
+        except EndpointError as error:
+            if settings.control_endpoint:
+                raise
+            log.warning("playing cannot be controlled: %s", error)
+            return None
+        return self._resources.enter_context(server)
 
     def _new_publisher(self, cameras: int) -> Publisher:
         settings = self.settings.publisher

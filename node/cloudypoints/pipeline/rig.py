@@ -25,12 +25,15 @@ from cloudypoints.messages import (
     Obstacles,
 )
 from cloudypoints.projector import (
+    Ground,
+    GroundFilter,
     ObstacleTables,
     compact,
     limited,
     limits_bind,
     metres_from,
     organised_points,
+    scale_message,
     strided,
     summarise,
     unknown,
@@ -48,6 +51,7 @@ class Sight:
     view: View
     rays: Floats  # (2, H, W) of the grid
     tables: ObstacleTables
+    ground: GroundFilter  # of the frames so far; for the output's thread alone
     header: Header  # what every message of this sight says alike
     cloud_intrinsics: tuple[float, ...]  # of the cloud's grid, which a stride thins
 
@@ -118,17 +122,18 @@ class Rig:
         """
         assert shot.result is not None
         sight, cloud, result = shot.sight, self._settings.cloud, shot.result
-        metres = metres_from(result.depth, self.model.card, cloud.scale)
-        depth_m = metres
-        if self._limits_bind:
-            depth_m = limited(metres, sight.view.camera, sight.rays, cloud)
+        ground = sight.ground.update(result.depth, result.labels, shot.stamp_ns)
+        camera = replace(sight.view.camera, mount=ground.mount)
+        metres = metres_from(result.depth, self.model.card, ground)
+        depth_m = limited(metres, camera, sight.rays, cloud) if self._limits_bind else metres
         points = organised_points(depth_m, sight.rays, result.picture, result.labels, out)
         points = strided(points, cloud.stride)
         if cloud.layout == "compact":
             points = voxel_thinned(compact(points), cloud.voxel_m)
-        header = _header(shot, drops)
+        header = _header(shot, ground, drops)
         yield Cloud(replace(header, intrinsics=sight.cloud_intrinsics), points)
         yield self._obstacles(header, metres, shot)
+        yield scale_message(header, ground, sight.view.camera.mount.height_m)
         yield Depth(header, depth_m)
         if result.labels is not None:
             yield Labels(header, result.labels)
@@ -159,8 +164,15 @@ class Rig:
             intrinsics=astuple(view.camera.intrinsics),
         )
         tables = ObstacleTables.of(view.camera, rays, self._settings.obstacles)
+        ground = GroundFilter(
+            view.camera,
+            rays,
+            self.model.card.depth,
+            settings=self._settings.ground,
+            scale=self._settings.cloud.scale,
+        )
         thinned = view.camera.intrinsics.strided(self._settings.cloud.stride)
-        return Sight(view, rays, tables, header, astuple(thinned))
+        return Sight(view, rays, tables, ground, header, astuple(thinned))
 
     def _camera_of(self, width_px: int, height_px: int) -> Camera:
         if self._calibrated is None:
@@ -175,7 +187,7 @@ class Rig:
         return self._calibrated.resized(width_px, height_px)
 
 
-def _header(shot: Shot, drops: int) -> Header:
+def _header(shot: Shot, ground: Ground, drops: int) -> Header:
     return replace(
         shot.sight.header,
         frame=shot.frame_index,
@@ -183,4 +195,6 @@ def _header(shot: Shot, drops: int) -> Header:
         clock=shot.clock,
         ledger=replace(shot.ledger, projected_ns=utc_ns()),
         drops=drops,
+        scale=ground.state,
+        vehicle_from_camera=tuple(ground.mount.vehicle_from_camera.ravel().tolist()),
     )

@@ -4,21 +4,24 @@ Pure functions on arrays: no clock, no log, no state but the tables of a camera,
 """
 
 from cloudypoints.projector.cloud import (
-    check_metres,
     colours_of,
     compact,
     limited,
     limits_bind,
-    metres_from,
     organised_points,
     strided,
     voxel_thinned,
 )
+from cloudypoints.projector.ground import Ground, GroundFilter
 from cloudypoints.projector.obstacles import ObstacleTables, summarise, unknown
-from cloudypoints.projector.settings import CloudSettings, ObstacleSettings
+from cloudypoints.projector.scale import check_metres, metres_from, scale_message
+from cloudypoints.projector.settings import CloudSettings, GroundSettings, ObstacleSettings
 
 __all__ = [
     "CloudSettings",
+    "Ground",
+    "GroundFilter",
+    "GroundSettings",
     "ObstacleSettings",
     "ObstacleTables",
     "check_metres",
@@ -28,6 +31,7 @@ __all__ = [
     "limits_bind",
     "metres_from",
     "organised_points",
+    "scale_message",
     "strided",
     "summarise",
     "unknown",

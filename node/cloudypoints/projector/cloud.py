@@ -6,7 +6,6 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from cloudypoints.errors import NoMetres
 from cloudypoints.geometry import Camera, Floats, directions_vehicle
 from cloudypoints.inference.card import ModelCard
 from cloudypoints.masks import only, within
@@ -16,36 +15,12 @@ from cloudypoints.projector.settings import CloudSettings
 _STRIP_PX = 64 << 10  # pixels: few enough for the caches, enough to make up for a dozen calls
 
 
-def metres_from(depth: Floats, card: ModelCard, scale: float) -> Floats:
-    """Depth in metres (H, W), NaN where unknown, of what the model gave.
-
-    `scale` is in metres per unit of 1 / depth: 1 for inverse depth in 1/m, focal length times
-    baseline (px·m) for disparity. Raises NoMetres for a kind that needs one and has none, and for
-    affine-inverse depth, whose shift is unknown as well.
-    """
-    if card.depth == "metric":
-        return depth
-    if card.depth == "affine_inverse":
-        raise NoMetres(
-            f"{card.name} gives affine-inverse depth: scale and shift are unknown, so it has no "
-            f"metres in it; use a metric model such as the embedded one"
-        )
-    if not scale:
-        raise NoMetres(
-            f"{card.name} gives {card.depth} depth, which has no metres in it: set [cloud] scale "
-            f"(metres per unit of 1 / depth), or use a metric model such as the embedded one"
-        )
-    with np.errstate(divide="ignore"):
-        metres: Floats = np.float32(scale) / depth
-    metres[~np.isfinite(metres)] = np.nan
-    return metres
-
-
 def limits_bind(card: ModelCard, settings: CloudSettings) -> bool:
     """Whether depth that this model gives can lie outside the limits."""
     low_m, high_m = card.valid_range
     inside = settings.min_range_m <= low_m and high_m <= settings.max_range_m
-    return card.depth != "metric" or not inside or _limits_height(settings)
+    as_it_comes = card.depth == "metric" and settings.scale != "ground"
+    return not as_it_comes or not inside or _limits_height(settings)
 
 
 def limited(depth_m: Floats, camera: Camera, rays: Floats, settings: CloudSettings) -> Floats:
@@ -127,8 +102,3 @@ def voxel_thinned(points: Array, voxel_m: float) -> Array:
     _, first = np.unique(key, return_index=True)
     thinned: Array = points[np.sort(first)]
     return thinned
-
-
-def check_metres(card: ModelCard, settings: CloudSettings) -> None:
-    """Raises NoMetres unless this model and these settings add up to metres."""
-    metres_from(np.ones((1, 1), np.float32), card, settings.scale)

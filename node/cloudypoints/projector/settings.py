@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -23,7 +23,9 @@ class CloudSettings(_Section):
     voxel_m: float = Field(
         0.0, ge=0, le=10
     )  # one point per cube of this edge; 0: all; compact only
-    scale: float = Field(0.0, ge=0)  # metres per unit of a depth without metres; 0: unknown
+    # Metres per unit of 1 / depth for depth without metres, 0: unknown; or "ground": from the
+    # ground and the camera's height, which corrects metric depth too.
+    scale: Annotated[float, Field(ge=0, allow_inf_nan=False)] | Literal["ground"] = 0.0
 
     @model_validator(mode="after")
     def _rises(self) -> CloudSettings:
@@ -34,6 +36,22 @@ class CloudSettings(_Section):
         if self.voxel_m and self.layout != "compact":
             raise ValueError('voxel_m needs layout = "compact": a grid has no thinned form')
         return self
+
+
+class GroundSettings(_Section):
+    """How the ground below the camera is found in its depth."""
+
+    fit: bool = True  # false: pitch, roll and height are those of the mount
+    max_tilt_deg: float = Field(8.0, gt=0, le=45)  # of the ground from the mount
+    max_height_factor: float = Field(3.0, gt=1, le=100)  # of metric depth, from the mount's height
+    hold_s: float = Field(1.0, gt=0, le=60)  # without ground, before the state is lost
+
+
+class CompactSettings(_Section):
+    """The encoding for thin links: published only where the topics name `compact`."""
+
+    step_per_m: float = Field(5e-5, ge=1e-6, le=1e-2)  # depth z is within z² × step × 0.51
+    jpeg_quality: int = Field(85, ge=1, le=100)
 
 
 class ObstacleSettings(_Section):
