@@ -1,0 +1,40 @@
+"""The networks that the workshop trains, and the shape in which each one ships.
+
+All take pictures as `Picture` does: uint8 RGB (N, H, W, 3) as a camera gives them, or normalised
+float32 (N, 3, H, W). Height and width are multiples of 32.
+"""
+
+from cloudytools.models.layers import Picture
+from cloudytools.models.relative import RelativeNet
+from cloudytools.models.segmentation import Architecture, SegmentationNet, segmentation_net
+from cloudytools.models.shipped import (
+    ShippedDepth,
+    ShippedRelative,
+    ShippedSegmentation,
+    ShippedStreet,
+    ShippedTwoInput,
+)
+from cloudytools.models.street import Prediction, StreetNet
+from cloudytools.models.two_input import Foreground, TwoInputNet
+from cloudytools.models.unet import UNet
+
+STRIDE_PX = 32  # the coarsest grid; picture sides must be multiples of it
+
+__all__ = [
+    "STRIDE_PX",
+    "Architecture",
+    "Foreground",
+    "Picture",
+    "Prediction",
+    "RelativeNet",
+    "SegmentationNet",
+    "ShippedDepth",
+    "ShippedRelative",
+    "ShippedSegmentation",
+    "ShippedStreet",
+    "ShippedTwoInput",
+    "StreetNet",
+    "TwoInputNet",
+    "UNet",
+    "segmentation_net",
+]
