@@ -10,6 +10,8 @@ import pytest
 
 import cloudypoints
 from cloudypoints.capture import CaptureSettings, Frame, open_source
+from cloudypoints.cli import main
+from cloudypoints.compact import rebuilt
 from cloudypoints.config import NodeSettings, settings_from
 from cloudypoints.errors import (
     CalibrationError,
@@ -20,7 +22,7 @@ from cloudypoints.errors import (
     SourceEnded,
     SourceError,
 )
-from cloudypoints.messages import Category, Cloud, Obstacles, Status
+from cloudypoints.messages import Category, Cloud, Compact, Obstacles, Status
 from cloudypoints.pipeline import Node
 from cloudypoints.timing import utc_ns
 from onnx_models import card_of, ground_model, saved
@@ -377,3 +379,20 @@ def test_a_real_file_goes_through_the_real_capture(model, tmp_path):
         assert node.wait(20)
         assert node.lines["front"].thread.frames == 4
         assert node.lines["front"].rate.hz > 0
+
+
+def test_a_compact_frame_is_rebuilt_to_the_cloud_of_the_same_frame(model, tmp_path, capsys):
+    source = Gate(3)
+    asked = settings(model, publisher={"topics": ["cloud", "compact"]})
+    with Node(asked, open_source=opener(front=source)) as node:
+        endpoint = node.publisher.endpoint
+        assert main(["snapshot", str(tmp_path / "a.ply"), "--compact", "-e", endpoint]) == 0
+        messages = heard(node, source, "cloud", "compact")
+    clouds = {m.header.frame: m for m in messages if isinstance(m, Cloud)}
+    rebuilds = {m.header.frame: (m, rebuilt(m)) for m in messages if isinstance(m, Compact)}
+    message, again = rebuilds[2]  # the last of all is there, whatever was skipped
+    z_m = clouds[2].points["z"]
+    bound_m = 0.51 * message.step_per_m * z_m**2 + 1e-6
+    np.testing.assert_array_equal(np.isnan(again.points["z"]), np.isnan(z_m))
+    assert not (np.abs(again.points["z"] - z_m) > bound_m).any()
+    assert "points of camera front" in capsys.readouterr().out

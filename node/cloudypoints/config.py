@@ -18,7 +18,7 @@ from cloudypoints.errors import ConfigError, WireError
 from cloudypoints.geometry import Camera, Intrinsics, Mount
 from cloudypoints.inference.card import first_fault
 from cloudypoints.messages import TOPICS, USUAL_TOPICS
-from cloudypoints.projector import CloudSettings, GroundSettings, ObstacleSettings
+from cloudypoints.projector import CloudSettings, CompactSettings, GroundSettings, ObstacleSettings
 from cloudypoints.publisher import DEFAULT_ENDPOINT
 from cloudypoints.wire import check_camera_name
 
@@ -106,6 +106,7 @@ class NodeSettings(_Section):
     cloud: CloudSettings = CloudSettings()
     ground: GroundSettings = GroundSettings()
     obstacles: ObstacleSettings = ObstacleSettings()
+    compact: CompactSettings = CompactSettings()
     publisher: PublisherSettings = PublisherSettings()
 
     @model_validator(mode="after")

@@ -6,7 +6,7 @@ import argparse
 from typing import Any
 
 from cloudypoints.cli.options import add_endpoint, output_path
-from cloudypoints.messages import Cloud
+from cloudypoints.messages import Cloud, Compact
 from cloudypoints.subscriber import subscribe
 
 _EPILOG = """\
@@ -37,6 +37,11 @@ def add(commands: Any) -> None:
         "--frame", choices=("vehicle", "camera"), default="vehicle", help="default: vehicle, z up"
     )
     parser.add_argument(
+        "--compact",
+        action="store_true",
+        help="take the topic for thin links, which the node must publish ([publisher] topics)",
+    )
+    parser.add_argument(
         "--timeout", type=float, default=10.0, metavar="S", help="wait this long (default: 10)"
     )
     parser.set_defaults(command=snapshot)
@@ -44,13 +49,16 @@ def add(commands: Any) -> None:
 
 def snapshot(options: argparse.Namespace) -> int:
     """Wait for one cloud, write it and say what was written."""
+    from cloudypoints.compact import rebuilt
     from cloudypoints.formats import check_suffix, save_cloud
 
     check_suffix(options.file)
-    topic = f"cloud/{options.camera}" if options.camera else "cloud"
+    kind = "compact" if options.compact else "cloud"
+    topic = f"{kind}/{options.camera}" if options.camera else kind
     with subscribe(options.endpoint, topic, bulk_endpoint=options.bulk_endpoint) as subscription:
-        cloud = subscription.read(options.timeout)
-    assert isinstance(cloud, Cloud)
+        message = subscription.read(options.timeout)
+    assert isinstance(message, Cloud | Compact)
+    cloud = message if isinstance(message, Cloud) else rebuilt(message)
     save_cloud(options.file, cloud, frame=options.frame)
     print(
         f"{options.file}: {len(cloud.known)} points of camera {cloud.header.camera}, "

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cloudypoints.capture import Frame
+from cloudypoints.compact import Compactor, check_installed
 from cloudypoints.config import CameraSettings, NodeSettings
 from cloudypoints.errors import CalibrationError
 from cloudypoints.geometry import Camera, Floats, rays_of
@@ -16,6 +17,7 @@ from cloudypoints.inference import Model, Result, View
 from cloudypoints.messages import (
     Array,
     Cloud,
+    Compact,
     Depth,
     Header,
     Image,
@@ -95,6 +97,8 @@ class Rig:
         self._settings = settings
         self._assumed = camera.assumed
         self._calibrated = camera.calibrated() or own_calibration
+        if "compact" in settings.publisher.topics:
+            check_installed()
         self._limits_bind = limits_bind(model.card, settings.cloud)
         self._sight: Sight | None = None
 
@@ -138,6 +142,16 @@ class Rig:
         if result.labels is not None:
             yield Labels(header, result.labels)
         yield Image(header, result.picture)
+        if "compact" in self._settings.publisher.topics:
+            yield self._compacted(header, depth_m, shot)
+
+    def _compacted(self, header: Header, depth_m: Floats, shot: Shot) -> Compact:
+        assert shot.result is not None
+        settings = self._settings.compact
+        compactor = Compactor(
+            shot.sight.view.camera.distortion, settings.step_per_m, settings.jpeg_quality
+        )
+        return compactor.message(header, depth_m, shot.result.picture, shot.result.labels)
 
     def stale(self, reason: str) -> Obstacles | None:
         """What to say of obstacles while no frames come; None before there was one."""

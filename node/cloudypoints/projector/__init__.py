@@ -15,10 +15,16 @@ from cloudypoints.projector.cloud import (
 from cloudypoints.projector.ground import Ground, GroundFilter
 from cloudypoints.projector.obstacles import ObstacleTables, summarise, unknown
 from cloudypoints.projector.scale import check_metres, metres_from, scale_message
-from cloudypoints.projector.settings import CloudSettings, GroundSettings, ObstacleSettings
+from cloudypoints.projector.settings import (
+    CloudSettings,
+    CompactSettings,
+    GroundSettings,
+    ObstacleSettings,
+)
 
 __all__ = [
     "CloudSettings",
+    "CompactSettings",
     "Ground",
     "GroundFilter",
     "GroundSettings",
