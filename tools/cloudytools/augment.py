@@ -60,14 +60,14 @@ def varied_sample(
     """
     moved = moved_about(sample, size_px, how, random)
     light = int(random.integers(2**63))
-    spoilt_too = {
+    changed: dict[str, Any] = {
         name: worn(
             relit(picture, how.photometric, np.random.default_rng(light)), how.photometric, random
         )
         for name in _SMOOTH
         if (picture := getattr(moved, name)) is not None
     }
-    return replace(moved, **spoilt_too)
+    return replace(moved, **changed)
 
 
 def moved_about(

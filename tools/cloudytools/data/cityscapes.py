@@ -174,7 +174,7 @@ def _single_channel(path: Path, dtype: np.dtype[Any]) -> NDArray[Any]:
 
 def _table(column: int, dtype: type) -> NDArray[Any]:
     """A column of LABELS as a look-up over all 256 ids; unknown ids are void and not counted."""
-    table = np.zeros(256, dtype)
+    table: NDArray[Any] = np.zeros(256, dtype)
     for number, row in LABELS.items():
         table[number] = row[column]
     return table

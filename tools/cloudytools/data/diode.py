@@ -33,7 +33,7 @@ SPLITS = ("train", "val")
 PARTS = ("indoors", "outdoor")
 # intrinsics.txt of the official devkit: fx, fy, cx, cy of its pictures; the centre of the top left
 # pixel is (0.5, 0.5) there, as the principal point in the very middle says.
-_INTRINSICS = Intrinsics(1024, 768, 886.81, 927.06, 511.5, 383.5)
+INTRINSICS = Intrinsics(1024, 768, 886.81, 927.06, 511.5, 383.5)
 
 
 def find(folder: Path, split: str, only: str = "") -> FileDataset:
@@ -47,7 +47,7 @@ def find(folder: Path, split: str, only: str = "") -> FileDataset:
 def read(entry: Entry) -> Sample:
     """One picture with its depth where the mask says that the laser saw something."""
     picture = read_picture(entry.paths["picture"])
-    camera = Camera(_INTRINSICS, calibration="file").resized(picture.shape[1], picture.shape[0])
+    camera = Camera(INTRINSICS, calibration="file").resized(picture.shape[1], picture.shape[0])
     return Sample(entry.name, picture, _depth(entry), camera=camera)
 
 

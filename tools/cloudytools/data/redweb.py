@@ -51,7 +51,7 @@ def read(entry: Entry) -> Sample:
     stored = read_pixels(path)
     if stored.ndim != 2 or stored.dtype != np.uint8:
         raise SourceError(f"{path}: {stored.shape} {stored.dtype}; expected one channel of uint8")
-    nearness = (255 - stored.astype(np.float32)) / 255
+    nearness = (np.float32(255) - stored.astype(np.float32)) / np.float32(255)
     return Sample(entry.name, read_picture(entry.paths["picture"]), relative_depth=nearness)
 
 
