@@ -13,23 +13,40 @@ from cloudypoints.projector.cloud import (
     voxel_thinned,
 )
 from cloudypoints.projector.ground import Ground, GroundFilter
-from cloudypoints.projector.obstacles import ObstacleTables, summarise, unknown
+from cloudypoints.projector.health import Health, PictureHealth
+from cloudypoints.projector.obstacles import (
+    Corridor,
+    ObstacleFilter,
+    ObstacleTables,
+    summarise,
+    unknown,
+)
 from cloudypoints.projector.scale import check_metres, metres_from, scale_message
 from cloudypoints.projector.settings import (
     CloudSettings,
     CompactSettings,
     GroundSettings,
+    HealthSettings,
     ObstacleSettings,
+    ZoneSettings,
 )
+from cloudypoints.projector.zones import Zone
 
 __all__ = [
     "CloudSettings",
     "CompactSettings",
+    "Corridor",
     "Ground",
     "GroundFilter",
     "GroundSettings",
+    "Health",
+    "HealthSettings",
+    "ObstacleFilter",
     "ObstacleSettings",
     "ObstacleTables",
+    "PictureHealth",
+    "Zone",
+    "ZoneSettings",
     "check_metres",
     "colours_of",
     "compact",

@@ -1,0 +1,135 @@
+"""What speaks for an obstacle: how many standing pixels each group has in each range bin.
+
+Groups are the sectors, the corridor and the zones; a pixel may belong to several. An obstacle
+begins at the first bin that, with the next, has as many pixels as its size asks for; its distance
+is that of the nearest of them but for a few.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cloudypoints.geometry import Floats
+from cloudypoints.messages import Category
+from cloudypoints.projector.obstacles.tables import Indices, ObstacleTables
+
+Bools = NDArray[np.bool_]
+
+_STRAY = 0.1  # of the pixels needed may lie before the edge
+
+
+@dataclass(frozen=True, slots=True)
+class Members:
+    """Pixels of a group, and how far each of them is as that group counts it."""
+
+    pixel: NDArray[np.intp]  # (K,) into the scene's standing pixels
+    distance_m: Floats  # (K,)
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """Standing pixels by group and range bin; K entries, as a pixel may be in several groups."""
+
+    tables: ObstacleTables
+    groups: int
+    group: Indices  # (K,)
+    bin_of: Indices  # (K,)
+    distance_m: Floats  # (K,)
+    pixel: NDArray[np.intp]  # (K,) into the scene's standing pixels
+    pairs: NDArray[np.int64]  # (G, B) pixels in this bin and the next
+
+    @classmethod
+    def of(
+        cls, sectors: tuple[Indices, Floats], others: list[Members], tables: ObstacleTables
+    ) -> Evidence:
+        """Of the sector and range of every standing pixel, and of the members of other groups."""
+        sector, range_m = sectors
+        group = [sector] + [
+            np.full(len(one.pixel), tables.sectors + number, np.int32)
+            for number, one in enumerate(others)
+        ]
+        pixel = [np.arange(len(sector))] + [one.pixel for one in others]
+        distance_m = np.concatenate([range_m, *(one.distance_m for one in others)])
+        bin_of = tables.bins_of(distance_m)
+        groups = tables.sectors + len(others)
+        cell = np.concatenate(group) * np.int32(tables.bins) + bin_of
+        counts = np.bincount(cell, minlength=groups * tables.bins).reshape(groups, tables.bins)
+        pairs = counts.copy()
+        pairs[:, :-1] += counts[:, 1:]
+        return cls(
+            tables, groups, np.concatenate(group), bin_of, distance_m, np.concatenate(pixel), pairs
+        )
+
+    @property
+    def shared(self) -> NDArray[np.int64]:
+        """(G, B) pairs, a sector's with those of the neighbour that has more of the same."""
+        shared = self.pairs.copy()
+        own = self.pairs[: self.tables.sectors]
+        beside = np.zeros_like(own)
+        beside[1:] = own[:-1]
+        beside[:-1] = np.maximum(beside[:-1], own[1:])
+        shared[: self.tables.sectors] += np.where(own > 0, beside, 0)
+        return shared
+
+
+@dataclass(frozen=True, slots=True)
+class Nearest:
+    """The nearest obstacle of each group."""
+
+    distance_m: Floats  # (G,) inf where none
+    support: NDArray[np.uint32]  # (G,) pixels
+    category: NDArray[np.uint8]  # (G,)
+    entry: NDArray[np.intp]  # (N,) into the evidence: the pixels of them all
+    group: Indices  # (N,) of each of those
+
+
+def nearest_of(evidence: Evidence, enough: Bools, label: NDArray[np.uint8]) -> Nearest:
+    """Where `enough` (G, B) first holds; `label` of the scene's standing pixels."""
+    tables, groups = evidence.tables, evidence.groups
+    first = np.where(enough.any(axis=1), enough.argmax(axis=1), tables.bins).astype(np.int32)
+    behind = evidence.bin_of - first.take(evidence.group)
+    entry = np.flatnonzero((behind == 0) | (behind == 1))
+    group = evidence.group.take(entry)
+    support = np.bincount(group, minlength=groups)
+    found = support > 0
+    stray = _STRAY * tables.needed[np.minimum(first, tables.bins - 1)]
+    rank = np.minimum(stray, support - 1).astype(np.intp)
+    start = np.cumsum(support) - support
+    distance_m = np.full(groups, np.inf, np.float32)
+    sorted_m = _sorted_by_group(group, evidence.distance_m.take(entry))
+    distance_m[found] = sorted_m[(start + rank)[found]]
+    labels = label.take(evidence.pixel.take(entry))
+    return Nearest(
+        distance_m, support.astype(np.uint32), _majority(group, labels, groups), entry, group
+    )
+
+
+def clear_of(group: Indices, distance_m: Floats, groups: int, tables: ObstacleTables) -> Floats:
+    """(G,) how far ground was seen without a gap wider than the picture's rows; NaN: nowhere."""
+    seen = np.zeros((groups, tables.bins), np.bool_)
+    seen[group, tables.bins_of(distance_m)] = True
+    place = np.where(seen, np.arange(tables.bins), -1)
+    before = np.roll(np.maximum.accumulate(place, axis=1), 1, axis=1)
+    before[:, 0] = -1
+    gap = np.where(seen & (before >= 0), np.arange(tables.bins) - before, 0)
+    unbroken = np.cumsum(gap > tables.widest_gap, axis=1) == 0
+    last = np.where(unbroken, place, -1).max(axis=1)
+    return np.where(last >= 0, tables.bin_m[last], np.float32(np.nan)).astype(np.float32)
+
+
+def _majority(group: Indices, label: NDArray[np.uint8], groups: int) -> NDArray[np.uint8]:
+    """The commonest label of each group's pixels, (G,); void where there are none."""
+    kinds = len(Category)
+    counts = np.bincount(group * kinds + label, minlength=groups * kinds).reshape(groups, kinds)
+    return np.asarray(counts.argmax(axis=1), np.uint8)
+
+
+def _sorted_by_group(group: Indices, distance_m: Floats) -> Floats:
+    """The distances, group after group, rising in each."""
+    # One sort of whole numbers: distances > 0 rise as their bits do, and the group stands above.
+    key = (group.astype(np.uint64) << np.uint64(32)) | distance_m.view(np.uint32)
+    key.sort()
+    return key.astype(np.uint32).view(np.float32)

@@ -1,0 +1,280 @@
+"""From frame to frame: what is seen now, kept steady, with rates, zones and an honest state."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cloudypoints.geometry import Floats, Mount
+from cloudypoints.messages import CONDITIONS, Grid, Header, Obstacles
+from cloudypoints.projector.grid import grid_of
+from cloudypoints.projector.obstacles.closing import ClosingFilter
+from cloudypoints.projector.obstacles.corridor import Corridor
+from cloudypoints.projector.obstacles.evidence import (
+    Evidence,
+    Members,
+    Nearest,
+    clear_of,
+    nearest_of,
+)
+from cloudypoints.projector.obstacles.scene import Pixels, Scene, look
+from cloudypoints.projector.obstacles.steady import Steady
+from cloudypoints.projector.obstacles.tables import ObstacleTables
+from cloudypoints.projector.obstacles.thing import nearest_thing
+from cloudypoints.projector.zones import Zone, ZoneWatch
+
+_MIN_KNOWN = 0.2  # the part of pixels that must have depth for the summary to be ok
+_NO_NEWS = ("silent", "frozen")  # nothing is known any more: stale
+_BLIND = ("covered", "dazzled")  # what is not seen may be there: nothing is called free
+
+WORDS: Mapping[str, str] = {
+    "silent": "no frame",
+    "frozen": "the picture does not change",
+    "covered": "the lens is covered",
+    "dazzled": "the lens is dazzled",
+    "scale_lost": "the ground was lost, and with it what distances rest on",
+    "little_depth": "depth is known for little of the picture",
+    "no_ground": "no ground in view",
+}
+
+
+class ObstacleFilter:
+    """Follows what one camera sees. The same frames give the same summaries; `reset` forgets."""
+
+    def __init__(self, tables: ObstacleTables, zones: Mapping[str, Zone] | None = None) -> None:
+        self.tables = tables
+        self._corridor = Corridor.of(tables.settings)
+        self._zones = dict(zones or {})
+        self._steady = Steady(tables)
+        self._nearest_closing, self._corridor_closing = ClosingFilter(), ClosingFilter()
+        self._watch = ZoneWatch(self._zones)
+        self._scene: Scene | None = None
+
+    def reset(self) -> None:
+        """As after a seek: the next frame is the first."""
+        self._steady.reset()
+        self._nearest_closing.reset()
+        self._corridor_closing.reset()
+        self._watch.reset()
+
+    def update(
+        self,
+        header: Header,
+        depth_m: Floats,
+        labels: NDArray[np.uint8] | None,
+        *,
+        mount: Mount | None = None,
+        relative_error: float = 0.0,
+        conditions: Sequence[str] = (),
+    ) -> Obstacles:
+        """The summary after this frame, on the whole grid: `depth_m` and `labels` (H, W).
+
+        `mount` is how the camera sits above the ground that was fitted, `relative_error` that of
+        depth; `conditions` are those that others have found.
+        """
+        mount = mount or self.tables.camera.mount
+        scene = look(depth_m, labels, self.tables, mount)
+        self._scene = scene
+        if any(condition in _NO_NEWS for condition in conditions):
+            self.reset()
+            return unknown(header, self.tables, reason_of(conditions), conditions=conditions)
+        seen = self._seen(scene, header.stamp_ns)
+        conditions = sorted({*conditions, *seen.conditions}, key=CONDITIONS.index)
+        message = self._message(header, scene, seen, relative_error)
+        message = replace(message, **_state_of(conditions))
+        return _without_free(message) if {*conditions} & {*_BLIND} else message
+
+    def grid(self, header: Header) -> Grid | None:
+        """The last frame from above; None before there was one."""
+        return None if self._scene is None else grid_of(self._scene, header)
+
+    def _seen(self, scene: Scene, stamp_ns: int) -> _Seen:
+        """What stands where, kept steady, and the ground between."""
+        standing, ground, tables = scene.standing, scene.ground, self.tables
+        zones = [zone.at(scene.mount) for zone in self._zones.values()]
+        members = [self._in_corridor(standing)]
+        for zone in zones:
+            pixel = zone.members(standing)
+            members.append(Members(pixel, standing.range_m[pixel]))
+        sector = tables.sector.ravel().take(standing.index)
+        evidence = Evidence.of((sector, standing.range_m), members, tables)
+        enough = self._steady.enough(evidence, stamp_ns)
+        near = self._steady.held(nearest_of(evidence, enough, standing.label), stamp_ns)
+        pixel = evidence.pixel.take(near.entry)
+        looked_at = tuple(zone.seen_in(ground) for zone in zones)
+        return _Seen(scene, near, pixel, self._clear(scene), looked_at)
+
+    def _in_corridor(self, pixels: Pixels) -> Members:
+        inside, ahead_m = self._corridor.ahead(pixels.forward_m, pixels.left_m)
+        pixel = np.flatnonzero(inside)
+        return Members(pixel, ahead_m[pixel])
+
+    def _clear(self, scene: Scene) -> Floats:
+        """(S + 1,) how far ground was seen in the sectors and in the corridor."""
+        tables, ground = scene.tables, scene.ground
+        way = self._in_corridor(ground)
+        sector = tables.sector.ravel().take(ground.index)
+        group = np.concatenate([sector, np.full(len(way.pixel), tables.sectors, np.int32)])
+        distance_m = np.concatenate([ground.range_m, way.distance_m])
+        return clear_of(group, distance_m, tables.sectors + 1, tables)
+
+    def _message(
+        self, header: Header, scene: Scene, seen: _Seen, relative_error: float
+    ) -> Obstacles:
+        tables, near, stamp_ns = self.tables, seen.near, header.stamp_ns
+        count = tables.sectors
+        range_m = seen.range_m
+        thing = nearest_thing(scene, near, seen.pixel, range_m)
+        corridor_m = self._corridor_m(seen)
+        nearest_rate = self._nearest_closing.update(thing.range_m, stamp_ns)
+        corridor_rate = self._corridor_closing.update(corridor_m, stamp_ns)
+        zones = self._watch.update(near.distance_m[count + 1 :], seen.zones, scene.mount, stamp_ns)
+        return Obstacles(
+            header=header,
+            bearing_rad=tables.bearings_rad,
+            range_m=range_m,
+            clear_m=np.minimum(seen.clear_m[:count], near.distance_m[:count]),
+            lower_m=range_m * np.float32(max(0.0, 1 - relative_error)),
+            upper_m=range_m * np.float32(1 + relative_error),
+            support=near.support[:count],
+            category=near.category[:count],
+            nearest_m=thing.range_m,
+            nearest_bearing_rad=thing.bearing_rad,
+            nearest_category=thing.category,
+            nearest_width_m=thing.width_m,
+            nearest_height_m=thing.height_m,
+            nearest_rate_mps=nearest_rate.rate_mps,
+            nearest_ttc_s=nearest_rate.ttc_s,
+            nearest_ttc_sigma_s=nearest_rate.ttc_sigma_s,
+            corridor_m=corridor_m,
+            corridor_ground_m=float(seen.clear_m[count]),
+            corridor_rate_mps=corridor_rate.rate_mps,
+            corridor_ttc_s=corridor_rate.ttc_s,
+            corridor_ttc_sigma_s=corridor_rate.ttc_sigma_s,
+            **_corridor_fields(tables),
+            **zones,
+        )
+
+    def _corridor_m(self, seen: _Seen) -> float:
+        """Free way ahead: inf where enough ground was seen and nothing on it, else NaN."""
+        distance_m = float(seen.near.distance_m[self.tables.sectors])
+        ground_m = float(seen.clear_m[self.tables.sectors])
+        free = ground_m >= self.tables.settings.corridor_ground_m
+        return distance_m if math.isfinite(distance_m) or free else math.nan
+
+
+def summarise(
+    header: Header,
+    depth_m: Floats,
+    labels: NDArray[np.uint8] | None,
+    tables: ObstacleTables,
+    *,
+    relative_error: float = 0.0,
+) -> Obstacles:
+    """Obstacles of one frame alone: `depth_m` and `labels` (H, W), `relative_error` of depth."""
+    alone = ObstacleFilter(tables)
+    return alone.update(header, depth_m, labels, relative_error=relative_error)
+
+
+def unknown(
+    header: Header,
+    tables: ObstacleTables,
+    reason: str,
+    *,
+    conditions: Sequence[str] = ("silent",),
+) -> Obstacles:
+    """The summary of a camera that has nothing new to say: stale, and NaN all over."""
+    nothing = np.full(tables.sectors, np.nan, np.float32)
+    return Obstacles(
+        header=header,
+        bearing_rad=tables.bearings_rad,
+        range_m=nothing,
+        clear_m=nothing,
+        lower_m=nothing,
+        upper_m=nothing,
+        support=np.zeros(len(nothing), np.uint32),
+        category=np.zeros(len(nothing), np.uint8),
+        state="stale",
+        reason=reason,
+        conditions=tuple(conditions),
+        **_corridor_fields(tables),
+    )
+
+
+def reason_of(conditions: Sequence[str]) -> str:
+    """The same in words."""
+    return "; ".join(WORDS[condition] for condition in conditions)
+
+
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """One frame's groups: sectors, then the corridor, then the zones."""
+
+    scene: Scene
+    near: Nearest
+    pixel: NDArray[np.intp]  # the standing pixel of each of its entries
+    clear_m: Floats  # (S + 1,) of sectors and corridor
+    zones: tuple[bool, ...]  # which were looked at
+
+    @property
+    def range_m(self) -> Floats:
+        """(S,) looked at and nothing seen is inf; not looked at is NaN, never free."""
+        sectors = self.scene.tables.sectors
+        nearest_m = self.near.distance_m[:sectors]
+        blind = np.isinf(nearest_m) & np.isnan(self.clear_m[:sectors])
+        return np.where(blind, np.float32(np.nan), nearest_m)
+
+    @property
+    def conditions(self) -> list[str]:
+        """What this frame alone tells of itself."""
+        little = ["little_depth"] if self.scene.known < _MIN_KNOWN else []
+        sectors = self.scene.tables.sectors
+        return little + (["no_ground"] if np.isnan(self.clear_m[:sectors]).all() else [])
+
+
+def _corridor_fields(tables: ObstacleTables) -> dict[str, float]:
+    settings = tables.settings
+    return {
+        "corridor_width_m": settings.corridor_width_m,
+        "bumper_x_m": settings.bumper_x_m,
+        "corridor_curvature_1pm": settings.curvature_1pm,
+        "corridor_axle_x_m": settings.axle_x_m,
+    }
+
+
+def _state_of(conditions: Sequence[str]) -> dict[str, object]:
+    return {
+        "state": "degraded" if conditions else "ok",
+        "reason": reason_of(conditions),
+        "conditions": tuple(conditions),
+    }
+
+
+def _without_free(message: Obstacles) -> Obstacles:
+    """The same where nothing is called free: every inf, and every empty zone, is unknown."""
+
+    def finite(distance_m: float) -> float:
+        return distance_m if math.isfinite(distance_m) else math.nan
+
+    def known(ranges_m: Floats) -> Floats:
+        return np.where(np.isinf(ranges_m), np.float32(np.nan), ranges_m)
+
+    events = {
+        name: "unknown" if event == "empty" else event for name, event in message.zone_event.items()
+    }
+    return replace(
+        message,
+        range_m=known(message.range_m),
+        lower_m=known(message.lower_m),
+        upper_m=known(message.upper_m),
+        nearest_m=finite(message.nearest_m),
+        corridor_m=finite(message.corridor_m),
+        nearest_ttc_s=finite(message.nearest_ttc_s),
+        corridor_ttc_s=finite(message.corridor_ttc_s),
+        zone_event=events,
+        zone_distance_m={name: finite(d) for name, d in message.zone_distance_m.items()},
+    )

@@ -1,0 +1,114 @@
+"""One frame on the thinned grid: where each pixel is, how high above the ground, what it shows.
+
+Ground is where the fitted plane says, and beyond it where what lies flat says: the ground may bend
+away from the plane by no more than a slope. Rain and specks are left out: what is one pixel wide
+and not tall.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from cloudypoints.geometry import Floats, Mount
+from cloudypoints.messages import Category
+from cloudypoints.projector.obstacles.tables import NEAR_M, ObstacleTables, thin
+from cloudypoints.projector.obstacles.terrain import terrain_of
+
+_FAR_M = 1e6  # depth of what is unknown: behind everything
+_TALL_PX = 9  # one pixel wide and lower than this is a speck, a drop, a streak of rain
+
+
+@dataclass(frozen=True, slots=True)
+class Pixels:
+    """Some of a frame's pixels, (M,)."""
+
+    index: NDArray[np.intp]  # into the thinned grid, row by row
+    range_m: Floats  # horizontal, from the point on the ground below the camera
+    forward_m: Floats  # from the vehicle's origin, vehicle axes
+    left_m: Floats
+    label: NDArray[np.uint8]  # void where there are none
+
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """A frame; arrays (h, w) of the thinned grid."""
+
+    tables: ObstacleTables
+    mount: Mount  # with the ground that was fitted
+    range_m: Floats
+    height_m: Floats  # above the ground there
+    known: float  # share of pixels whose depth is known
+    standing: Pixels  # in the height band
+    ground: Pixels
+
+
+def look(
+    depth_m: Floats, labels: NDArray[np.uint8] | None, tables: ObstacleTables, mount: Mount
+) -> Scene:
+    """Depth and labels (H, W) of the whole grid, seen from this mount."""
+    depth = np.asarray(thin(depth_m, tables.step), np.float32)
+    known = float(np.isfinite(depth).mean())
+    cv2.patchNaNs(depth, _FAR_M)
+    depth = without_specks(depth)
+    forward, left, up = tables.directions(mount)
+    range_m = depth * np.asarray(cv2.magnitude(forward, left))
+    height_m = depth * up
+    height_m += np.float32(mount.height_m)
+    measured = np.asarray(cv2.inRange(range_m, NEAR_M, tables.far_m), np.bool_)
+    height_m -= terrain_of(range_m, height_m, measured, tables)
+    thinned = None if labels is None else np.asarray(thin(labels, tables.step), np.uint8)
+    standing, ground = _sorted_out(height_m, measured, thinned, tables)
+
+    def pixels(chosen: NDArray[np.bool_]) -> Pixels:
+        index = np.flatnonzero(chosen)
+        z = depth.take(index)
+        return Pixels(
+            index=index,
+            range_m=range_m.take(index),
+            forward_m=forward.take(index) * z + np.float32(mount.x_m),
+            left_m=left.take(index) * z + np.float32(mount.y_m),
+            label=np.zeros(len(index), np.uint8) if thinned is None else thinned.take(index),
+        )
+
+    return Scene(tables, mount, range_m, height_m, known, pixels(standing), pixels(ground))
+
+
+def without_specks(depth_m: Floats) -> Floats:
+    """Depth where whatever is one pixel wide, and not tall, has the depth of what is beside it.
+
+    A morphological closing: what is nearer than its surroundings stays only where the kernel fits
+    into it, two pixels side by side or a tall stack of them; everything else keeps its very value.
+    """
+    wide = cv2.morphologyEx(depth_m, cv2.MORPH_CLOSE, _kernel(2, 1))
+    tall = cv2.morphologyEx(depth_m, cv2.MORPH_CLOSE, _kernel(1, _TALL_PX))
+    return np.asarray(cv2.min(wide, tall), np.float32)
+
+
+@cache
+def _kernel(width_px: int, height_px: int) -> NDArray[np.uint8]:
+    return np.ones((height_px, width_px), np.uint8)
+
+
+def _sorted_out(
+    height_m: Floats,
+    measured: NDArray[np.bool_],
+    labels: NDArray[np.uint8] | None,
+    tables: ObstacleTables,
+) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """Which pixels stand in the height band, and which lie on the ground.
+
+    What the model calls flat must rise twice as high to count: there its depth is at fault.
+    """
+    low, high = np.float32(tables.settings.min_height_m), np.float32(tables.settings.max_height_m)
+    standing = measured & (height_m > low) & (height_m < high)
+    ground = measured & (np.abs(height_m) <= low)
+    if labels is not None:
+        flat = labels == Category.FLAT
+        ground &= flat
+        standing &= ~flat | (height_m > 2 * low)
+    return standing, ground

@@ -1,0 +1,116 @@
+"""Hysteresis: what was there is believed sooner and let go later than what is new.
+
+New weak evidence counts when the next frame has it too; strong evidence counts at once. Once
+reported, half of the pixels keep an obstacle; when they are gone it is held for a moment at its
+last distance, with a support of 0, unless it has moved into the sector beside.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from cloudypoints.geometry import Floats
+from cloudypoints.projector.obstacles.evidence import Bools, Evidence, Nearest
+from cloudypoints.projector.obstacles.tables import ObstacleTables
+
+_STRONG = 3.0  # times the pixels needed are believed at once
+_WEAK = 0.5  # times them keep what was reported
+_REACH = 0.1  # of its range: how far a thing may be from where it was
+_GAP_S = 1.0  # a longer step between frames is another scene
+
+
+class Steady:
+    """The memory of one camera's groups from frame to frame."""
+
+    def __init__(self, tables: ObstacleTables) -> None:
+        self._tables = tables
+        self._hold_s = tables.settings.hold_s
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget everything: the next frame is believed as it is."""
+        self._stamp_ns: int | None = None
+        self._evident: Bools = np.zeros((0, 0), np.bool_)  # (G, B) of the last frame
+        self._distance_m: Floats = np.zeros(0, np.float32)  # (G,) last reported
+        self._category = np.zeros(0, np.uint8)
+        self._seen_ns = np.zeros(0, np.int64)  # (G,) when each was last seen
+
+    def enough(self, evidence: Evidence, stamp_ns: int) -> Bools:
+        """(G, B) where an obstacle may begin in this frame."""
+        passed_s = (stamp_ns - (self._stamp_ns or 0)) / 1e9
+        if self._stamp_ns is not None and not 0 <= passed_s <= _GAP_S:
+            self.reset()
+        needed = self._tables.needed
+        pairs = evidence.shared
+        evident = pairs >= needed
+        if self._stamp_ns is None:
+            enough = evident
+        else:
+            kept = self._near(self._one_hot()) & (pairs >= _WEAK * needed) & (pairs > 1)
+            again = evident & self._near(self._beside(self._evident))
+            enough = kept | again | (pairs >= _STRONG * needed)
+        self._evident = evident
+        return enough
+
+    def held(self, near: Nearest, stamp_ns: int) -> Nearest:
+        """The same with what has just vanished, still where it was."""
+        if self._stamp_ns is None:
+            self._seen_ns = np.full(len(near.distance_m), stamp_ns)
+            shown = near
+        else:
+            shown = self._with_vanished(near, stamp_ns)
+        self._stamp_ns = stamp_ns
+        self._distance_m, self._category = shown.distance_m, shown.category
+        return shown
+
+    def _with_vanished(self, near: Nearest, stamp_ns: int) -> Nearest:
+        seen = np.isfinite(near.distance_m)
+        young = (stamp_ns - self._seen_ns) / 1e9 <= self._hold_s
+        gone = near.distance_m > self._distance_m * (1 + 2 * _REACH)
+        hold = gone & young & ~self._moved(near.distance_m)
+        self._seen_ns = np.where(seen & ~hold, stamp_ns, self._seen_ns)
+        if not hold.any():
+            return near
+        kept = ~hold.take(near.group)
+        return replace(
+            near,
+            distance_m=np.where(hold, self._distance_m, near.distance_m),
+            support=np.where(hold, 0, near.support).astype(np.uint32),
+            category=np.where(hold, self._category, near.category).astype(np.uint8),
+            entry=near.entry[kept],
+            group=near.group[kept],
+        )
+
+    def _moved(self, distance_m: Floats) -> Bools:
+        """Whether a sector beside has what each had: (G,), false for what is no sector."""
+        sectors = self._tables.sectors
+        before, now = self._distance_m[:sectors], distance_m[:sectors]
+        moved = np.zeros(len(distance_m), np.bool_)
+        near = 2 * _REACH * before
+        with np.errstate(invalid="ignore"):
+            moved[1:sectors] |= np.abs(now[:-1] - before[1:]) < near[1:]
+            moved[: sectors - 1] |= np.abs(now[1:] - before[:-1]) < near[:-1]
+        return moved
+
+    def _one_hot(self) -> Bools:
+        """(G, B) the bin of what each group has last reported."""
+        seen = np.flatnonzero(np.isfinite(self._distance_m))
+        hot = np.zeros(self._evident.shape, np.bool_)
+        hot[seen, self._tables.bins_of(self._distance_m[seen])] = True
+        return hot
+
+    def _beside(self, marked: Bools) -> Bools:
+        """The same, and the sectors on both sides."""
+        sectors = self._tables.sectors
+        spread = marked.copy()
+        spread[1:sectors] |= marked[: sectors - 1]
+        spread[: sectors - 1] |= marked[1:sectors]
+        return spread
+
+    def _near(self, marked: Bools) -> Bools:
+        """The same, and the bins within reach: a thing may have come nearer or gone."""
+        reach = int(np.ceil(_REACH * 32))  # bins are at most 1 / 32 of their range
+        begins = np.cumsum(np.pad(marked, ((0, 0), (reach + 1, reach))), axis=1)
+        return begins[:, 2 * reach + 1 :] > begins[:, : -2 * reach - 1]

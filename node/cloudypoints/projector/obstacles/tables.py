@@ -1,0 +1,133 @@
+"""What is the same for every frame of a camera: its thinned grid, sectors, range bins, sizes.
+
+The grid is thinned to what the smallest obstacle needs, so that the work does not grow with the
+picture. Range bins are a float's own exponent and the first five bits of its mantissa: 32 to the
+octave, 1.6 to 3.1 % wide, and a shift tells which one a range lies in.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cloudypoints.geometry import Camera, Floats, Mount, directions_vehicle
+from cloudypoints.projector.settings import ObstacleSettings
+
+Indices = NDArray[np.int32]
+
+NEAR_M = 0.5  # nothing nearer is measured
+_MANTISSA_BITS = 23 - 5  # of a float32 below those that name its bin
+_LEAST_PX, _AT_M = 3.0, 20.0  # the smallest obstacle covers so many pixels a side, that far away
+_MIN_PIXELS = 3  # fewer never make an obstacle, however far
+_COVERED = 0.15  # of the pixels that the smallest obstacle covers; part of it is below the band
+
+
+@dataclass(frozen=True, slots=True)
+class ObstacleTables:
+    """Tables of a grid's camera, thinned: every `step`-th row and column."""
+
+    settings: ObstacleSettings
+    camera: Camera  # of the thinned grid
+    step: int
+    rays: Floats  # (3, h, w): x / z, y / z and 1
+    sector: Indices  # (h, w), which sector a pixel looks into, bearing rising
+    bearings_rad: Floats  # (S,) the sectors' middles
+    bin_m: Floats  # (B + 1,) where each range bin begins, and where the last one ends
+    needed: Floats  # (B,) pixels that make an obstacle there
+    widest_gap: Indices  # (B,) bins between two rows of the picture on flat ground there
+
+    @classmethod
+    def of(cls, camera: Camera, rays: Floats, settings: ObstacleSettings) -> ObstacleTables:
+        """Of a grid's camera and rays (2, H, W); sectors lie on multiples of their width."""
+        k = camera.intrinsics
+        finest_px = min(k.fx_px, k.fy_px) * settings.min_size_m / _AT_M
+        step = max(1, int(finest_px / _LEAST_PX))
+        thinned = replace(camera, intrinsics=k.strided(step))
+        fewer = thin(rays, step)
+        sector, bearings_rad = _sectors(thinned, fewer, settings)
+        bin_m = _bin_edges(settings.max_range_m)
+        return cls(
+            settings=settings,
+            camera=thinned,
+            step=step,
+            rays=np.concatenate([fewer, np.ones_like(fewer[:1])]),
+            sector=sector,
+            bearings_rad=bearings_rad,
+            bin_m=bin_m,
+            needed=_needed(thinned, bin_m[:-1], settings),
+            widest_gap=_widest_gaps(thinned, bin_m),
+        )
+
+    @property
+    def sectors(self) -> int:
+        """How many."""
+        return len(self.bearings_rad)
+
+    @property
+    def bins(self) -> int:
+        """How many."""
+        return len(self.needed)
+
+    @property
+    def far_m(self) -> float:
+        """Where the last bin ends: what is farther is not looked at."""
+        return float(self.bin_m[-1])
+
+    def directions(self, mount: Mount) -> Floats:
+        """The step in vehicle axes for one metre of depth, (3, h, w): forward, left, up."""
+        rotation = mount.vehicle_from_camera[:3, :3].astype(np.float32)
+        turned: Floats = (rotation @ self.rays.reshape(3, -1)).reshape(self.rays.shape)
+        return turned
+
+    def bins_of(self, distance_m: Floats) -> Indices:
+        """The bin of each distance; the outermost take what lies beyond them."""
+        bits = np.ascontiguousarray(distance_m, np.float32).view(np.int32) >> _MANTISSA_BITS
+        bits -= np.int32(_first_bin())
+        inside: Indices = np.clip(bits, 0, self.bins - 1, out=bits)
+        return inside
+
+
+def thin(grid: NDArray[np.generic], step: int) -> NDArray[np.generic]:
+    """A copy of every `step`-th row and column of (..., H, W), from the middle of each block."""
+    start = step // 2
+    return grid[..., start::step, start::step].copy()
+
+
+def _sectors(camera: Camera, rays: Floats, settings: ObstacleSettings) -> tuple[Indices, Floats]:
+    """The sector of each pixel (h, w), and the sectors' bearings (S,)."""
+    forward, left, _ = directions_vehicle(camera, rays)
+    # Measured from the optical axis, so that a rear view's sectors do not break at ±π.
+    axis = camera.mount.vehicle_from_camera[:2, 2]
+    turned = np.arctan2(axis[0] * left - axis[1] * forward, axis[0] * forward + axis[1] * left)
+    bearing = turned + math.atan2(axis[1], axis[0])
+    width = math.radians(settings.sector_deg)
+    first = math.floor(float(np.nanmin(bearing)) / width + 1e-6)
+    count = max(1, math.ceil(float(np.nanmax(bearing)) / width - 1e-6) - first)
+    sector = np.clip(np.nan_to_num(np.floor(bearing / width) - first), 0, count - 1)
+    middles = (first + np.arange(count) + 0.5) * width
+    return sector.astype(np.int32), middles.astype(np.float32)
+
+
+def _first_bin() -> int:
+    return int(np.float32(NEAR_M).view(np.int32)) >> _MANTISSA_BITS
+
+
+def _bin_edges(max_range_m: float) -> Floats:
+    last = (int(np.float32(max_range_m).view(np.int32)) - 1) >> _MANTISSA_BITS
+    bits = np.arange(_first_bin(), last + 2, dtype=np.int32) << _MANTISSA_BITS
+    return bits.view(np.float32)
+
+
+def _needed(camera: Camera, bin_m: Floats, settings: ObstacleSettings) -> Floats:
+    k = camera.intrinsics
+    covers = k.fx_px * k.fy_px * (settings.min_size_m / bin_m) ** 2
+    return np.maximum(_MIN_PIXELS, _COVERED * covers).astype(np.float32)
+
+
+def _widest_gaps(camera: Camera, bin_m: Floats) -> Indices:
+    begin_m, width_m = bin_m[:-1], np.diff(bin_m)
+    row_m = begin_m**2 / (camera.intrinsics.fy_px * camera.mount.height_m)
+    return (np.ceil(2 * row_m / width_m) + 2).astype(np.int32)

@@ -1,0 +1,74 @@
+"""The nearest thing as a whole: grown from its nearest pixels over what hangs together with it."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from cloudypoints.messages import Category
+from cloudypoints.projector.obstacles.evidence import Nearest
+from cloudypoints.projector.obstacles.scene import Scene
+
+_STEP = 0.04  # neighbouring pixels whose ranges differ less hang together
+_NOWHERE = 100.0  # the logarithm of no range
+
+
+@dataclass(frozen=True, slots=True)
+class Thing:
+    """The nearest obstacle of all sectors; NaN where it is not known."""
+
+    range_m: float = math.nan  # inf: there is none
+    bearing_rad: float = math.nan
+    width_m: float = math.nan  # at right angles to its bearing, as far as it is seen
+    height_m: float = math.nan  # its top above the ground, as far as the height band reaches
+    category: int = 0
+
+
+def nearest_thing(scene: Scene, near: Nearest, pixel: np.ndarray, range_m: np.ndarray) -> Thing:
+    """The nearest of the sectors' `range_m` (S,); `pixel` (N,) tells the standing one of an entry.
+
+    With nothing near, one blind sector leaves the answer open.
+    """
+    if not np.isfinite(range_m).any():
+        return Thing(math.inf if np.isinf(range_m).all() else math.nan)
+    sector = int(np.nanargmin(range_m))
+    mine = pixel[near.group == sector]
+    if not len(mine):  # held: nothing of it is seen any more
+        bearing_rad = float(scene.tables.bearings_rad[sector])
+        return Thing(float(range_m[sector]), bearing_rad, category=int(near.category[sector]))
+    standing = scene.standing
+    x, y = standing.forward_m[mine] - scene.mount.x_m, standing.left_m[mine] - scene.mount.y_m
+    bearing_rad = math.atan2(float(y.mean()), float(x.mean()))
+    whole = _whole(scene, int(mine[standing.range_m[mine].argmin()]))
+    width_m, height_m = _extent(scene, whole, bearing_rad)
+    category = int(np.bincount(standing.label[whole], minlength=len(Category)).argmax())
+    return Thing(float(range_m[sector]), bearing_rad, width_m, height_m, category)
+
+
+def _whole(scene: Scene, seed: int) -> np.ndarray:
+    """The standing pixels that hang together with this one."""
+    height, width = scene.range_m.shape
+    image = np.full(height * width, _NOWHERE, np.float32)
+    image[scene.standing.index] = np.log(scene.standing.range_m)
+    mask = np.zeros((height + 2, width + 2), np.uint8)
+    row, column = divmod(int(scene.standing.index[seed]), width)
+    flags = 8 | cv2.FLOODFILL_MASK_ONLY | (255 << 8)
+    picture = image.reshape(height, width)
+    cv2.floodFill(picture, mask, (column, row), 0, loDiff=_STEP, upDiff=_STEP, flags=flags)
+    return np.flatnonzero(mask[1:-1, 1:-1].ravel().take(scene.standing.index))
+
+
+def _extent(scene: Scene, whole: np.ndarray, bearing_rad: float) -> tuple[float, float]:
+    """Width across the bearing and height of the top, metres."""
+    standing, k = scene.standing, scene.tables.camera.intrinsics
+    across_m = standing.left_m[whole] * math.cos(bearing_rad) - standing.forward_m[
+        whole
+    ] * math.sin(bearing_rad)
+    range_m = float(standing.range_m[whole].min())
+    top_m = float(scene.height_m.ravel()[standing.index[whole]].max())
+    # A pixel's middle is half a pixel from its edge.
+    width_m = float(across_m.max() - across_m.min()) + range_m / k.fx_px
+    return width_m, top_m + range_m / k.fy_px / 2
