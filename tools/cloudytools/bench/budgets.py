@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from cloudytools.bench import latency, memory, projection, startup, throughput, wire
+from cloudytools.bench import compact, latency, memory, projection, startup, throughput, wire
 from cloudytools.bench.figures import Effort, Figure
 
 
@@ -26,6 +26,7 @@ BUDGETS: Mapping[str, Budget] = {
     "projection": Budget("depth to XYZRGB over a copy of the same bytes", projection.projection),
     "open3d": Budget("the same, times as fast as Open3D", projection.open3d),
     "wire": Budget("publish and receive over bare pyzmq", wire.wire),
+    "compact": Budget("the compact encoding through a gigabit link", compact.compact_sizes),
     "import": Budget("import cloudypoints over numpy, zmq and msgpack", startup.import_time),
     "start": Budget("cloudypoints run to the first cloud received", startup.first_cloud),
     "memory": Budget("resident set of a node, and its growth", memory.memory),
