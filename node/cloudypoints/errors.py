@@ -8,6 +8,7 @@
     ├── ModelError           a model file cannot be used as it is
     │   ├── ProviderError    the execution provider that was asked for does not run here
     │   └── NoMetres         this depth and these settings do not add up to metres
+    ├── RecordingError       a recording cannot be written, or a file is not one of ours
     ├── WireError            bytes that are not a message of ours
     │   └── VersionError     a message of another major protocol version
     ├── EndpointError        an address cannot be bound or connected to
@@ -51,6 +52,10 @@ class ProviderError(ModelError):
 
 class NoMetres(ModelError):  # noqa: N818 - reads as what it says
     """This kind of depth and these settings do not add up to metres."""
+
+
+class RecordingError(CloudyPointsError):
+    """A recording cannot be written, or a file is not one of ours."""
 
 
 class WireError(CloudyPointsError):

@@ -1,0 +1,276 @@
+"""The recorder: messages as they came from the wire in, MCAP files out, everything lost counted.
+
+No sockets and no threads here: `intake` brings the messages. One thread calls it.
+"""
+
+from __future__ import annotations
+
+import json
+import platform
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from mcap.records import Channel, Message
+from mcap.records import Schema as SchemaRecord
+
+from cloudypoints.errors import RecordingError, WireError
+from cloudypoints.messages import KIND_OF, Header, Status
+from cloudypoints.messages import Message as WireMessage
+from cloudypoints.recording.chunks import ChunkBuilder
+from cloudypoints.recording.encoder import Encoder, Entry
+from cloudypoints.recording.files import Files, check_place
+from cloudypoints.recording.ring import Ring
+from cloudypoints.recording.schemas import Schema, typed, typed_schema
+from cloudypoints.recording.settings import MB, RecordSettings
+from cloudypoints.timing import NS_PER_S, utc_ns
+from cloudypoints.wire import decode
+
+FORMAT = "1"  # of the layout that RECORDING.md describes
+METADATA = "cloudypoints"  # the name of the metadata record
+_CLOCK_STEP_NS = NS_PER_S  # a clock that goes back further begins another file
+_STATUS_NS = NS_PER_S
+
+
+@dataclass(slots=True)
+class Counts:
+    """What came, and what of it is not in a file."""
+
+    received: int = 0
+    lost: Counter[str] = field(default_factory=Counter)  # by topic: gaps in the sequence numbers
+    drops: int = 0  # that the node itself declared
+    malformed: int = 0
+    not_written: int = 0  # came, and could not be written
+    events: int = 0
+
+    @property
+    def total_lost(self) -> int:
+        """Messages that were published and are in no file."""
+        return self.lost.total() + self.not_written
+
+
+class Recorder:
+    """Writes what it is given; a context manager that finishes the file.
+
+    Raises RecordingError where the file cannot be made, and from any call once nothing can be
+    written any more: what could be saved is finished by then.
+    """
+
+    def __init__(self, settings: RecordSettings, *, clock: Callable[[], int] = utc_ns) -> None:
+        check_place(settings.path)
+        self.settings = settings
+        self.counts = Counts()
+        self._clock = clock
+        self._encoder = Encoder(settings)
+        self._builder = ChunkBuilder()
+        self._files = Files(settings, _library(), self._facts)
+        self._ring = Ring(settings, self._files) if settings.ring_s else None
+        self._registered = _Registry()
+        self._seen: dict[str, tuple[int, int]] = {}  # session and number of each topic's newest
+        self._exact: dict[str, str] = {}
+        self._newest_ns = 0
+        self._chunk_begun_ns = 0
+        self._status_ns = 0
+        self._closed = False
+
+    @property
+    def paths(self) -> list[Path]:
+        """The files made so far."""
+        return list(self._files.paths)
+
+    @property
+    def written(self) -> int:
+        """Messages that are in files, views and the recorder's own included."""
+        return self._files.written
+
+    @property
+    def size(self) -> int:
+        """Bytes of the file that is open."""
+        return self._files.size
+
+    @property
+    def held_s(self) -> float:
+        """Seconds that the ring holds."""
+        return self._ring.held_s if self._ring else 0.0
+
+    def add(self, parts: Sequence[Any], log_time_ns: int) -> WireMessage | None:
+        """Record a message as it came; what it says, or None for bytes that are not ours."""
+        try:
+            message = decode(parts)
+        except WireError:
+            self.counts.malformed += 1
+            return None
+        self._note(message)
+        log_time_ns = self._steady(log_time_ns)
+        for entry in self._encoder.entries(parts, message, log_time_ns):
+            self._put(entry)
+        self.tick(log_time_ns)
+        return message
+
+    def tick(self, now_ns: int) -> None:
+        """Write the chunk if it is due, and once a second how the recording is doing."""
+        if now_ns - self._status_ns >= _STATUS_NS and self._newest_ns:
+            self._status_ns = now_ns
+            self._put(self._status_entry(now_ns))
+        age_ns = now_ns - self._chunk_begun_ns
+        full = self._builder.size >= self.settings.chunk_mb * MB
+        if self._builder.messages and (full or age_ns >= self.settings.chunk_s * NS_PER_S):
+            self._write_chunk()
+
+    def event(self, reason: str) -> None:
+        """Turn what the ring holds into a file, and go on writing for a while."""
+        if self._ring is None:
+            return
+        self.counts.events += 1
+        self._write_chunk()
+        self._ring.event(reason, self._newest_ns or self._clock())
+
+    def status(self) -> Status:
+        """How the recording is doing, in the words of the wire: camera `recorder`."""
+        counts = self.counts
+        return Status(
+            header=Header(camera="recorder"),
+            source=str(self._files.paths[-1]) if self._files.paths else str(self.settings.path),
+            capture="ended" if self._closed else "streaming",
+            frames=self.written,
+            dropped=counts.total_lost + self._files.lost,
+            faults={
+                "lost_on_the_way": counts.lost.total(),
+                "not_written": counts.not_written + self._files.lost,
+                "malformed": counts.malformed,
+                "events": counts.events,
+            },
+            memory_mb=self.size / MB,
+        )
+
+    def close(self, why: str = "ended") -> None:
+        """Write what is left and finish the file; may be called twice."""
+        if self._closed:
+            return
+        self._closed = True
+        try:
+            for entry in self._encoder.rest():
+                self._put(entry)
+            if self._newest_ns:
+                self._put(self._status_entry(self._newest_ns))
+            self._write_chunk()
+        finally:
+            self._files.split(why)
+
+    def __enter__(self) -> Recorder:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if kind is not None and issubclass(kind, RecordingError):
+            self._closed = True  # the file is finished already
+        self.close("interrupted" if kind else "ended")
+
+    def _note(self, message: WireMessage) -> None:
+        """Count it in, and the gap before it."""
+        header = message.header
+        topic = f"{KIND_OF[type(message)]}/{header.camera}"
+        session, last_seq = self._seen.get(topic, (header.session, header.seq - 1))
+        if session == header.session:
+            self.counts.lost[topic] += max(0, header.seq - last_seq - 1)
+        self._seen[topic] = (header.session, header.seq)
+        self.counts.received += 1
+        self.counts.drops += header.drops
+
+    def _steady(self, log_time_ns: int) -> int:
+        """A time that does not go back; where the clock was set back, another file begins."""
+        if log_time_ns < self._newest_ns - _CLOCK_STEP_NS:
+            self._write_chunk()
+            (self._ring or self._files).split("the clock was set back")
+            self._encoder.forget()
+            self._newest_ns = self._status_ns = 0
+        self._newest_ns = max(self._newest_ns, log_time_ns)
+        return self._newest_ns
+
+    def _put(self, entry: Entry) -> None:
+        if not self._builder.messages:
+            self._chunk_begun_ns = entry.log_time_ns
+        channel, schema = self._registered.of(entry)
+        if "topic" in entry.metadata:
+            self._exact[entry.metadata["topic"]] = entry.metadata["exact"]
+        message = Message(
+            channel_id=channel.id,
+            log_time=entry.log_time_ns,
+            data=entry.content,
+            publish_time=entry.publish_ns or entry.log_time_ns,
+            sequence=entry.sequence,
+        )
+        self._builder.add(message, channel, schema)
+
+    def _write_chunk(self) -> None:
+        if self._builder.messages:
+            (self._ring or self._files).append(self._builder.build())
+
+    def _status_entry(self, now_ns: int) -> Entry:
+        status = self.status()
+        return Entry(
+            channel="/recorder",
+            schema=typed_schema("status"),
+            metadata={},
+            log_time_ns=now_ns,
+            publish_ns=now_ns,
+            sequence=0,
+            content=typed(status),
+        )
+
+    def _facts(self, why: str) -> Mapping[str, Mapping[str, str]]:
+        """What the summary says of the recording as a whole."""
+        counts = self.counts
+        settings = {key: value for key, value in asdict(self.settings).items() if key != "path"}
+        facts = {
+            "format": FORMAT,
+            "ended": why,
+            "received": counts.received,
+            "lost_on_the_way": counts.lost.total(),
+            "not_written": counts.not_written + self._files.lost,
+            "malformed": counts.malformed,
+            "declared_drops": counts.drops,
+            "events": json.dumps(self._ring.events if self._ring else []),
+            "exact": json.dumps(self._exact, sort_keys=True),
+            "lost": json.dumps({topic: n for topic, n in counts.lost.items() if n}),
+            "settings": json.dumps(settings, sort_keys=True),
+            "recorded_on": f"{platform.system()} {platform.machine()}",
+        }
+        return {METADATA: {key: str(value) for key, value in facts.items()}}
+
+
+class _Registry:
+    """The numbers of channels and schemas, the same in every file of a recording."""
+
+    def __init__(self) -> None:
+        self._channels: dict[str, Channel] = {}
+        self._schemas: dict[str, SchemaRecord] = {}
+
+    def of(self, entry: Entry) -> tuple[Channel, SchemaRecord]:
+        schema = self._schemas.get(entry.schema.name) or self._new_schema(entry.schema)
+        channel = self._channels.get(entry.channel)
+        if channel is None:
+            number = len(self._channels) + 1
+            metadata = dict(entry.metadata)
+            channel = Channel(number, entry.channel, "protobuf", metadata, schema.id)
+            self._channels[entry.channel] = channel
+        return channel, schema
+
+    def _new_schema(self, schema: Schema) -> SchemaRecord:
+        number = len(self._schemas) + 1
+        record = SchemaRecord(number, schema.descriptors, "protobuf", schema.name)
+        self._schemas[schema.name] = record
+        return record
+
+
+def _library() -> str:
+    from cloudypoints import __version__
+
+    return f"cloudypoints {__version__}"

@@ -1,0 +1,71 @@
+"""The last minutes in memory, as finished chunks, until something happens that is worth a file."""
+
+from __future__ import annotations
+
+import logging
+from collections import deque
+
+from cloudypoints.recording.chunks import WholeChunk
+from cloudypoints.recording.files import Files
+from cloudypoints.recording.settings import MB, RecordSettings
+from cloudypoints.timing import NS_PER_S
+
+log = logging.getLogger(__name__)
+
+
+class Ring:
+    """Holds chunks for so many seconds and bytes; after an event they go into a file of its own.
+
+    The file ends `after_s` after the last event in it.
+    """
+
+    def __init__(self, settings: RecordSettings, files: Files) -> None:
+        self._settings = settings
+        self._files = files
+        self._held: deque[WholeChunk] = deque()
+        self._bytes = 0
+        self._newest_ns = 0
+        self._until_ns = 0  # of the open event; 0: none is
+        self.events: list[str] = []
+
+    @property
+    def held_s(self) -> float:
+        """How much of the past is in memory."""
+        return (self._newest_ns - self._held[0].start_ns) / NS_PER_S if self._held else 0.0
+
+    def append(self, chunk: WholeChunk) -> None:
+        """Keep it, or write it while an event lasts. Raises RecordingError."""
+        self._newest_ns = chunk.end_ns
+        if self._until_ns and chunk.start_ns > self._until_ns:
+            self._until_ns = 0
+            self._files.split("event over")
+        if self._until_ns:
+            self._files.append(chunk)
+        else:
+            self._keep(chunk)
+
+    def event(self, reason: str, at_ns: int) -> None:
+        """Write what is held, and what comes within `after_s`. Raises RecordingError."""
+        log.info("event: %s", reason)
+        self.events.append(reason)
+        self._until_ns = at_ns + round(self._settings.after_s * NS_PER_S)
+        while self._held:
+            chunk = self._held.popleft()
+            self._bytes -= len(chunk.record)
+            self._files.append(chunk)
+
+    def split(self, why: str) -> None:
+        """Another time begins: what is held belongs to the old one. Raises RecordingError."""
+        self._held.clear()
+        self._bytes = 0
+        self._until_ns = 0
+        self._files.split(why)
+
+    def _keep(self, chunk: WholeChunk) -> None:
+        self._held.append(chunk)
+        self._bytes += len(chunk.record)
+        oldest_ns = chunk.end_ns - round(self._settings.ring_s * NS_PER_S)
+        while self._held and (
+            self._held[0].end_ns < oldest_ns or self._bytes > self._settings.ring_mb * MB
+        ):
+            self._bytes -= len(self._held.popleft().record)
