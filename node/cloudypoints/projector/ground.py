@@ -28,6 +28,7 @@ from cloudypoints.projector.settings import GroundSettings
 _GAP_S = 2.0  # a longer step between frames is another drive, or another place in it
 _ALIKE = 16.0  # squared sigmas: what 999 of 1000 stay within, of three numbers
 _AGREEING = 3  # frames that do not fit, but each other, before the ground is taken to have moved
+_NEEDED_M = 20.0  # the plane is good only if the ground seen lies in it this far
 _SETTLED = 5  # frames taken in before the values are good
 _SURE = (math.radians(1.0), math.radians(1.0), 0.05)  # lean, roll, log height: sigmas when good
 # Per square root of a second: half a degree, half a degree, 2 %.
@@ -109,6 +110,7 @@ class GroundFilter:
         self._covariance: Doubles = np.full((3, 3), np.nan)
         self._taken = 0  # frames since the filter last began
         self._stamp_ns: int | None = None
+        self._last: Fit | None = None  # of the frame before
         self._seen_ns = 0  # when ground was last found where it was expected
         self._strays: list[Fit] = []  # unexpected fits in a row that agree
 
@@ -117,23 +119,27 @@ class GroundFilter:
         if not self._settings.fit:
             return self._assumed("")
         self._pass_time(stamp_ns)
-        fit = self._sampler.fit(*self._samples(depth, labels))
+        fit = self._sampler.fit(*self._samples(depth, labels), expected=self._last)
         if isinstance(fit, str):
             return self._without(fit, stamp_ns)
+        self._last = fit
         return self._with(fit, stamp_ns)
 
     def _samples(
         self, depth: Floats, labels: NDArray[np.uint8] | None
     ) -> tuple[Doubles, NDArray[np.bool_]]:
         """Inverse depth (N,) at the samples, and which may be ground."""
-        index = self._sampler.index
-        values = depth.take(index).astype(np.float64)
-        if self._kind == "metric":
-            with np.errstate(divide="ignore"):
-                values = 1 / values
-        if labels is None:
-            return values, np.ones(len(index), np.bool_)
-        return values, labels.take(index) == Category.FLAT
+        sampler = self._sampler
+        inverse = self._inverse(depth.take(sampler.index))
+        if labels is not None:
+            return inverse, labels.take(sampler.index) == Category.FLAT
+        return inverse, sampler.level(inverse, self._inverse(depth.take(sampler.around)))
+
+    def _inverse(self, depth: Floats) -> Doubles:
+        if self._kind != "metric":
+            return depth.astype(np.float64)
+        with np.errstate(divide="ignore"):
+            return np.asarray(1 / depth.astype(np.float64))
 
     def _pass_time(self, stamp_ns: int) -> None:
         if self._stamp_ns is not None:
@@ -156,6 +162,7 @@ class GroundFilter:
 
     def _without(self, reason: str, stamp_ns: int) -> Ground:
         self._strays = []
+        self._last = None
         if self._taken == 0:
             return self._assumed(reason)
         if stamp_ns - self._seen_ns > self._settings.hold_s * 1e9:
@@ -193,6 +200,9 @@ class GroundFilter:
             return "converging", f"{self._taken} of {_SETTLED} frames"
         if (np.sqrt(np.diag(self._covariance)) > _SURE).any():
             return "converging", "little ground in view, or depth that is unsure of it"
+        if self._last is not None and self._last.bend and self._flat_m < _NEEDED_M:
+            bends = "rises" if self._last.bend > 0 else "falls away"
+            return "converging", f"the ground {bends} beyond {self._flat_m:.0f} m"
         return "good", ""
 
     def _assumed(self, reason: str) -> Ground:
@@ -205,6 +215,11 @@ class GroundFilter:
         if self._scale == "ground":
             return 1.0 if self._kind == "metric" else math.nan
         return 1.0 if self._kind == "metric" else float(self._scale)
+
+    @property
+    def _flat_m(self) -> float:
+        """Up to which the ground of this frame is flat; NaN where there was none."""
+        return self._last.reach * self._mount.height_m if self._last else math.nan
 
     def _ground(self, state: str, reason: str) -> Ground:
         lean, roll_rad, log_height = map(float, self._mean)
@@ -228,6 +243,7 @@ class GroundFilter:
             scale=scale,
             scale_sigma=float(sigmas[2]) * scale if by_ground else math.nan,
             shift=lean / math.exp(log_height) if shifted else 0.0,
+            flat_m=self._flat_m,
         )
 
 

@@ -23,16 +23,27 @@ from cloudypoints.geometry import Floats, Mount
 
 Doubles = NDArray[np.float64]
 
-_SAMPLES = 1600  # pixels looked at in each frame, at most
+_SAMPLES = 1200  # pixels looked at in each frame, at most
 _SCORED = 300  # of those, how many judge the hypotheses
 _HYPOTHESES = 48
 _QUANTILE = 0.4  # of the samples at least must be ground
-_STEPS = 5  # of reweighting
+_QUANTILE_SIGMAS = 0.524  # of normal errors, 40 % are smaller than this many sigmas
+_STEPS = 6  # of reweighting, at most
+_SETTLED = 0.02  # of the spread: a step that moves the plane by less is the last
 _BIWEIGHT = 4.685  # Tukey's constant: 95 % as good as least squares on normal errors
 _LEAST_SAMPLES = 40
-_PATCHES = (8, 12)  # rows and columns of patches: within one, a network's errors are alike
+_LEAST_PATCHES = 3
+_FILLED = 0.7  # of the samples have depth, and none of it is ground: a wall, a truck
+_PATCHES = (5, 8)  # rows and columns of patches: within one, a network's errors are alike
 _EXACT = 1e-4  # no depth is truer than this, relatively
-_HORIZON = 0.02  # tangent: samples nearer to the horizon say little, however they are weighted
+_NOT_GROUND = "what is in view does not lie as ground does"
+_HORIZON = 0.01  # tangent: samples nearer to the horizon say nothing more
+_NEAR_HEIGHTS = 10.0  # beyond so many heights of the camera samples say less and less
+_LEVEL = math.cos(math.radians(30))  # what leans more than this from the mount's level is no ground
+_REACHES = np.array([2.0, 5.0, 8.0, 12.0, 18.0, 27.0, 40.0])  # heights: rings of ground
+_LEAST_IN_RING = 12  # samples
+_BENT = 0.1  # heights of the camera: what rises or falls by less still counts as flat
+_REACH_PX = 2  # to the neighbours that tell how a surface lies
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,8 +67,11 @@ class Fit:
     roll_rad: float
     log_height: float
     covariance: Doubles  # (3, 3) of those three
-    on_plane: NDArray[np.intp]  # pixels of the grid that lie on it
-    relative_error: float  # of their depth about it, one sigma
+    plane: Doubles  # (3,): a, b, c
+    relative_error: float  # of depth about it, one sigma
+    samples: NDArray[np.intp]  # those that lie on it
+    reach: float  # heights of the camera up to which the ground seen lies in it
+    bend: float  # how far it rises above it there, in heights of the camera; 0: not at all
 
 
 class GroundSampler:
@@ -69,31 +83,48 @@ class GroundSampler:
         self.limits = limits
         self.index = _candidates(mount, rays, limits.tilt_rad)  # (N,)
         x, y = rays.reshape(2, -1)[:, self.index].astype(np.float64)
-        self.rays = np.stack([x, y, np.ones_like(x)], axis=1)  # (N, 3)
+        self.rays = np.stack([x, y, np.ones_like(x)])  # (3, N)
+        self.around, self._apart = _neighbours(self.index, rays)
         self._patch = _patches_of(self.index, rays.shape[1:])
         # Drawn once, so that the same frame always gives the same plane.
         self._draws = np.random.default_rng(1).random((_HYPOTHESES, 3))
 
-    def fit(self, inverse: Doubles, usable: NDArray[np.bool_]) -> Fit | str:
+    def fit(
+        self, inverse: Doubles, usable: NDArray[np.bool_], *, expected: Fit | None = None
+    ) -> Fit | str:
         """The ground in inverse depth (N,) at the samples, or why none was found.
 
-        `usable` (N,) are those that may be ground.
+        `usable` (N,) are those that may be ground. Where the samples lie about the `expected`
+        plane as closely as before, the search begins there instead of anywhere.
         """
-        chosen = np.flatnonzero(usable & (inverse != 0) & np.isfinite(inverse))
+        known = np.isfinite(inverse)
+        chosen = np.flatnonzero(usable & known)
         if len(chosen) < _LEAST_SAMPLES:
-            return "no ground in view"
-        rays, inverse = self.rays[chosen], inverse[chosen]
-        start = self._best_plane(rays, inverse)
+            return _why_none(known, usable)
+        rays, inverse = self.rays[:, chosen], inverse[chosen]
+        start = self._expected_plane(rays, inverse, expected) or self._best_plane(rays, inverse)
         if start is None:
-            return "what is in view does not lie as ground does"
+            return _NOT_GROUND
         plane, spread = self._refined(rays, inverse, *start)
         return self._judged(plane, spread, chosen, inverse)
+
+    def level(self, inverse: Doubles, around: Doubles) -> NDArray[np.bool_]:
+        """Which samples (N,) lie about level, by inverse depth there and `around` them (4, N)."""
+        right, left, below, above = around
+        with np.errstate(invalid="ignore", divide="ignore"):
+            a = (right - left) / self._apart[0]
+            b = (below - above) / self._apart[1]
+            if self.limits.shifted:
+                return np.asarray(b > np.hypot(a, b) * _LEVEL)
+            c = inverse - a * self.rays[0] - b * self.rays[1]
+            up = self.mount.vehicle_from_camera[2, :3]
+            along = -(a * up[0] + b * up[1] + c * up[2])
+            return np.asarray(along > np.sqrt(a * a + b * b + c * c) * _LEVEL)
 
     def parameters(self, planes: Doubles) -> Doubles:
         """Lean, roll and log height (..., 3) of planes (..., 3); NaN where there are none such."""
         a, b, c = np.moveaxis(planes, -1, 0)
         with np.errstate(invalid="ignore", divide="ignore"):
-            roll = np.arctan2(a, b)
             if self.limits.shifted:
                 steep = math.sin(self.mount.pitch_rad)
                 per_height = np.hypot(a, b) / math.cos(self.mount.pitch_rad)
@@ -101,20 +132,37 @@ class GroundSampler:
             else:
                 per_height = np.sqrt(a * a + b * b + c * c)
                 lean = np.arcsin(c / per_height)
-            return np.stack([lean, roll, -np.log(per_height)], axis=-1)
+            return np.stack([lean, np.arctan2(a, b), -np.log(per_height)], axis=-1)
+
+    def _expected_plane(
+        self, rays: Doubles, inverse: Doubles, expected: Fit | None
+    ) -> tuple[Doubles, float] | None:
+        """That of the frame before, where it still fits."""
+        if expected is None:
+            return None
+        spread = self._spread(rays, inverse, expected.plane[None])[0]
+        if spread > 1.5 * expected.relative_error + 2 * _EXACT:
+            return None
+        return expected.plane, max(spread, _EXACT)
 
     def _best_plane(self, rays: Doubles, inverse: Doubles) -> tuple[Doubles, float] | None:
         """The plane through three samples that most others lie close to, and how close."""
-        planes = _through(rays, inverse, (self._draws * len(rays)).astype(np.intp))
+        planes = _through(rays, inverse, (self._draws * len(inverse)).astype(np.intp))
         planes = planes[self._plausible(planes)]
         if not len(planes):
             return None
-        step = max(1, len(rays) // _SCORED)
-        off = np.abs(self._residuals(rays[::step], inverse[::step], planes))
-        rank = int(_QUANTILE * len(off))
-        spread = np.partition(off, rank, axis=0)[rank]
+        spread = self._spread(rays, inverse, planes)
         best = int(spread.argmin())
-        return planes[best], float(spread[best]) / 0.524  # of a normal error, 40 % lie within
+        return planes[best], float(spread[best])
+
+    def _spread(self, rays: Doubles, inverse: Doubles, planes: Doubles) -> Doubles:
+        """Sigma of the relative residuals about each plane (K, 3), if `_QUANTILE` are normal."""
+        step = max(1, len(inverse) // _SCORED)
+        predicted = planes @ rays[:, ::step]
+        off = np.abs(inverse[::step] - predicted)
+        off /= self._allowed(predicted, planes)
+        rank = int(_QUANTILE * off.shape[1])
+        return np.asarray(np.partition(off, rank, axis=1)[:, rank] / _QUANTILE_SIGMAS)
 
     def _plausible(self, planes: Doubles) -> NDArray[np.bool_]:
         lean, roll, log_height = self.parameters(planes).T
@@ -127,19 +175,17 @@ class GroundSampler:
             far_off = np.abs(log_height - math.log(mount.height_m))
             return np.asarray(level & (far_off <= math.log(limits.height_factor)))
 
-    def _residuals(self, rays: Doubles, inverse: Doubles, planes: Doubles) -> Doubles:
-        """Relative to the inverse depth that the planes (K, 3) predict, (N, K)."""
-        predicted = rays @ planes.T
-        off: Doubles = inverse[:, None] - predicted
-        off /= np.maximum(predicted - self._shift(planes), _HORIZON * _per_height(planes))
-        return off
+    def _allowed(self, predicted: Doubles, planes: Doubles) -> Doubles:
+        """What predicted inverse depth (K, N) may err by, as a multiple of the spread.
 
-    def _shift(self, planes: Doubles) -> Doubles:
-        """Of the inverse depth, (K,)."""
-        if not self.limits.shifted:
-            return np.zeros(len(planes))
-        steep = math.tan(self.mount.pitch_rad)
-        return np.asarray(planes[:, 2] - np.hypot(planes[:, 0], planes[:, 1]) * steep)
+        It is a part of the distance, and rises with it: roads bend, and networks see worse.
+        """
+        across = np.hypot(planes[:, 0], planes[:, 1])  # 1 / height, roughly
+        if self.limits.shifted:
+            shift = planes[:, 2] - across * math.tan(self.mount.pitch_rad)
+            predicted = predicted - shift[:, None]
+        predicted = np.maximum(predicted, _HORIZON * across[:, None])
+        return np.asarray(predicted + (across[:, None] / _NEAR_HEIGHTS) ** 2 / predicted)
 
     def _refined(
         self, rays: Doubles, inverse: Doubles, plane: Doubles, spread: float
@@ -147,52 +193,96 @@ class GroundSampler:
         """The plane after reweighted least squares, and the relative error about it."""
         for _ in range(_STEPS):
             weights, scaled = self._weighted(rays, inverse, plane, spread)
-            normal = (rays * weights[:, None]).T @ rays
+            weighted = rays * weights
+            before = plane
             try:
-                plane = np.linalg.solve(normal, rays.T @ (weights * inverse))
+                plane = np.linalg.solve(weighted @ rays.T, weighted @ inverse)
             except np.linalg.LinAlgError:
                 break
-            close = scaled[scaled < _BIWEIGHT]
-            # Of absolute normal errors the median is 0.674 sigma.
-            spread = max(_EXACT, spread * float(np.median(close)) / 0.674)
+            spread = max(_EXACT, spread * _sigma(scaled[scaled < _BIWEIGHT]))
+            if np.abs(plane - before).max() < _SETTLED * spread * np.abs(plane).max():
+                break
         return plane, spread
 
     def _weighted(
         self, rays: Doubles, inverse: Doubles, plane: Doubles, spread: float
     ) -> tuple[Doubles, Doubles]:
         """The weight of each sample, and its residual in units of the spread."""
-        predicted = rays @ plane
-        allowed = predicted - self._shift(plane[None])[0]
-        allowed = np.maximum(allowed, _HORIZON * _per_height(plane[None])[0])
-        scaled = np.abs(inverse - predicted) / (allowed * max(spread, _EXACT))
-        weights = np.maximum(0, 1 - (scaled / _BIWEIGHT) ** 2) ** 2 / allowed**2
-        return weights, scaled
+        predicted = plane @ rays
+        sigma = self._allowed(predicted[None], plane[None])[0]
+        scaled = np.abs(inverse - predicted) / (sigma * spread)
+        near = np.maximum(0, 1 - (scaled / _BIWEIGHT) ** 2) / sigma
+        return near * near, scaled
 
     def _judged(
         self, plane: Doubles, spread: float, chosen: NDArray[np.intp], inverse: Doubles
     ) -> Fit | str:
         """The fit if enough samples carry it, or why not."""
-        rays = self.rays[chosen]
+        rays = self.rays[:, chosen]
         weights, scaled = self._weighted(rays, inverse, plane, spread)
-        on_plane = scaled < _BIWEIGHT
-        patches = len(np.unique(self._patch[chosen[on_plane]]))
-        if np.count_nonzero(on_plane) < _LEAST_SAMPLES or patches < 4:
+        on_plane = chosen[scaled < _BIWEIGHT]
+        patches = np.count_nonzero(np.bincount(self._patch[on_plane]))
+        if len(on_plane) < _LEAST_SAMPLES or patches < _LEAST_PATCHES:
             return "too little ground in view"
         if not self._plausible(plane[None])[0]:
-            return "what is in view does not lie as ground does"
-        information = (rays * weights[:, None]).T @ rays
-        crowding = np.count_nonzero(on_plane) / patches
-        covariance_plane = np.linalg.pinv(information) * spread**2 * crowding
+            return _NOT_GROUND
+        crowding = len(on_plane) / patches
+        try:
+            covariance = np.linalg.inv((rays * weights) @ rays.T) * spread**2 * crowding
+        except np.linalg.LinAlgError:
+            return "too little ground in view"
         jacobian = self._jacobian(plane)
+        reach, bend = self._reach(rays, inverse, plane, spread)
         lean, roll_rad, log_height = map(float, self.parameters(plane))
-        covariance = jacobian @ covariance_plane @ jacobian.T
-        return Fit(lean, roll_rad, log_height, covariance, self.index[chosen[on_plane]], spread)
+        return Fit(
+            lean,
+            roll_rad,
+            log_height,
+            covariance=jacobian @ covariance @ jacobian.T,
+            plane=plane,
+            relative_error=spread,
+            samples=on_plane,
+            reach=reach,
+            bend=bend,
+        )
+
+    def _reach(
+        self, rays: Doubles, inverse: Doubles, plane: Doubles, spread: float
+    ) -> tuple[float, float]:
+        """How far the ground lies in the plane, and how high it lies behind; see Fit."""
+        predicted = plane @ rays
+        across = math.hypot(plane[0], plane[1])
+        shift = 0.0
+        if self.limits.shifted:
+            shift = plane[2] - across * math.tan(self.mount.pitch_rad)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            height = 1 - (predicted - shift) / (inverse - shift)
+        place = np.digitize((predicted - shift) / across, 1 / _REACHES)
+        reach, allowed = 0.0, max(_BENT, 2 * spread)
+        for ring in range(1, len(_REACHES)):
+            heights = height[place == ring]
+            if len(heights) < _LEAST_IN_RING:
+                continue
+            middle = float(np.median(heights))
+            if not abs(middle) <= allowed:
+                return reach, middle
+            reach = float(_REACHES[ring])
+        return reach, 0.0
 
     def _jacobian(self, plane: Doubles) -> Doubles:
         """Of lean, roll and log height by the plane's numbers, (3, 3)."""
         step = 1e-6 * float(np.linalg.norm(plane))
-        moved = plane + step * np.eye(3)
-        return np.asarray((self.parameters(moved) - self.parameters(plane)).T / step)
+        moved = self.parameters(np.concatenate([plane[None], plane + step * np.eye(3)]))
+        return np.asarray((moved[1:] - moved[0]).T / step)
+
+
+def _why_none(known: NDArray[np.bool_], usable: NDArray[np.bool_]) -> str:
+    """What there is where ground should be."""
+    if np.count_nonzero(known) < _LEAST_SAMPLES:
+        return "no depth where the ground should be"
+    if np.count_nonzero(known) > _FILLED * len(known):
+        return "no ground in view: something upright fills it"
+    return "no ground in view"
 
 
 def _candidates(mount: Mount, rays: Floats, tilt_rad: float) -> NDArray[np.intp]:
@@ -207,6 +297,19 @@ def _candidates(mount: Mount, rays: Floats, tilt_rad: float) -> NDArray[np.intp]
     return np.flatnonzero(below & lattice)
 
 
+def _neighbours(index: NDArray[np.intp], rays: Floats) -> tuple[NDArray[np.intp], Doubles]:
+    """Pixels right, left, below, above of each (4, N), and how far their rays lie apart (2, N)."""
+    height, width = rays.shape[1:]
+    row, column = np.divmod(index, width)
+    right, left = np.minimum(column + _REACH_PX, width - 1), np.maximum(column - _REACH_PX, 0)
+    below, above = np.minimum(row + _REACH_PX, height - 1), np.maximum(row - _REACH_PX, 0)
+    around = np.stack([row * width + right, row * width + left])
+    around = np.concatenate([around, [below * width + column, above * width + column]])
+    x, y = rays.reshape(2, -1).astype(np.float64)
+    apart = np.stack([x[around[0]] - x[around[1]], y[around[2]] - y[around[3]]])
+    return around, apart
+
+
 def _patches_of(index: NDArray[np.intp], shape: tuple[int, ...]) -> NDArray[np.intp]:
     """Which patch of the picture each pixel lies in."""
     rows, columns = np.divmod(index, shape[1])
@@ -214,17 +317,16 @@ def _patches_of(index: NDArray[np.intp], shape: tuple[int, ...]) -> NDArray[np.i
     return np.asarray(rows * down // shape[0] * across + columns * across // shape[1])
 
 
+def _sigma(errors: Doubles) -> float:
+    """Of absolute normal errors (N,): their median is 0.674 sigma. 0 of none."""
+    half = len(errors) // 2
+    return float(np.partition(errors, half)[half]) / 0.674 if len(errors) else 0.0
+
+
 def _through(rays: Doubles, inverse: Doubles, triples: NDArray[np.intp]) -> Doubles:
     """Planes (K, 3) through three samples each, by Cramer's rule; NaN or inf where they line up."""
-    r, q = rays[triples], inverse[triples]  # (K, 3, 3), (K, 3)
-    sides = np.stack([np.cross(r[:, 1], r[:, 2]), np.cross(r[:, 2], r[:, 0])], axis=1)
-    third = np.cross(r[:, 0], r[:, 1])
-    volume = np.einsum("ki,ki->k", r[:, 0], sides[:, 0])
-    summed = q[:, :1] * sides[:, 0] + q[:, 1:2] * sides[:, 1] + q[:, 2:] * third
+    r, q = rays.T[triples], inverse[triples]  # (K, 3, 3), (K, 3)
+    opposite = np.cross(np.roll(r, -1, axis=1), np.roll(r, -2, axis=1))
+    volume = np.einsum("ki,ki->k", r[:, 0], opposite[:, 0])
     with np.errstate(divide="ignore", invalid="ignore"):
-        return np.asarray(summed / volume[:, None])
-
-
-def _per_height(planes: Doubles) -> Doubles:
-    """1 / height, roughly (K,): what the inverse depth straight below would be."""
-    return np.asarray(np.hypot(planes[:, 0], planes[:, 1]))
+        return np.asarray(np.einsum("kj,kji->ki", q, opposite) / volume[:, None])

@@ -1,4 +1,4 @@
-"""Metres of typed depth: what a model gave, its card, and the scale that a person or the ground has.
+"""Metres of typed depth: what a model gave, its card, and the scale, a person's or the ground's.
 
 Depth of a kind without metres and without a scale is refused, never guessed.
 """
