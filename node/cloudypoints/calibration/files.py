@@ -53,7 +53,7 @@ def checked_lens(camera: Camera) -> Camera:
             f'model = "fisheye"'
         )
     if blind:
-        log.warning("the lens model has no ray for %.1f %% of the picture", 100 * blind)
+        log.warning("the lens model has no ray for %.2g %% of the picture", 100 * blind)
     return camera
 
 
