@@ -20,6 +20,7 @@ from cloudypoints.inference.card import ModelCard
 from cloudypoints.messages import POINT, Category, Header
 from cloudypoints.projector import (
     CloudSettings,
+    GroundSettings,
     ObstacleSettings,
     ObstacleTables,
     compact,
@@ -137,12 +138,16 @@ def test_limits_cut_by_range_and_by_height():
     ],
 )
 def test_limits_bind_where_the_models_depth_can_lie_beyond_them(limits, bind):
-    assert limits_bind(card_of(valid_range=(0.5, 80)), CloudSettings(**limits)) is bind
+    card = card_of(valid_range=(0.5, 80))
+    assert limits_bind(card, CloudSettings(**limits), GroundSettings()) is bind
 
 
 def test_limits_always_bind_depth_that_metres_are_made_of():
     card = card_of(depth="inverse", unit="1/m", valid_range=(0.5, 80))
-    assert limits_bind(card, CloudSettings())
+    assert limits_bind(card, CloudSettings(), GroundSettings())
+    metric = card_of(valid_range=(0.5, 80))
+    assert limits_bind(metric, CloudSettings(scale="ground"), GroundSettings())
+    assert limits_bind(metric, CloudSettings(), GroundSettings(stabilise_s=1))
 
 
 def test_stride_keeps_every_nth_row_and_column():

@@ -99,7 +99,7 @@ class Rig:
         self._calibrated = camera.calibrated() or own_calibration
         if "compact" in settings.publisher.topics:
             check_installed()
-        self._limits_bind = limits_bind(model.card, settings.cloud)
+        self._limits_bind = limits_bind(model.card, settings.cloud, settings.ground)
         self._sight: Sight | None = None
 
     def shoot(self, frame: Frame) -> Shot:
@@ -126,7 +126,7 @@ class Rig:
         """
         assert shot.result is not None
         sight, cloud, result = shot.sight, self._settings.cloud, shot.result
-        ground = sight.ground.update(result.depth, result.labels, shot.stamp_ns)
+        ground = sight.ground.update(result.depth, result.labels, shot.stamp_ns, result.picture)
         camera = replace(sight.view.camera, mount=ground.mount)
         metres = metres_from(result.depth, self.model.card, ground)
         depth_m = limited(metres, camera, sight.rays, cloud) if self._limits_bind else metres

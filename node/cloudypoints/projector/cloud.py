@@ -10,16 +10,17 @@ from cloudypoints.geometry import Camera, Floats, directions_vehicle
 from cloudypoints.inference.card import ModelCard
 from cloudypoints.masks import only, within
 from cloudypoints.messages import Array
-from cloudypoints.projector.settings import CloudSettings
+from cloudypoints.projector.settings import CloudSettings, GroundSettings
 
 _STRIP_PX = 64 << 10  # pixels: few enough for the caches, enough to make up for a dozen calls
 
 
-def limits_bind(card: ModelCard, settings: CloudSettings) -> bool:
+def limits_bind(card: ModelCard, settings: CloudSettings, ground: GroundSettings) -> bool:
     """Whether depth that this model gives can lie outside the limits."""
     low_m, high_m = card.valid_range
     inside = settings.min_range_m <= low_m and high_m <= settings.max_range_m
-    as_it_comes = card.depth == "metric" and settings.scale != "ground"
+    scaled = settings.scale == "ground" or ground.stabilise_s > 0
+    as_it_comes = card.depth == "metric" and not scaled
     return not as_it_comes or not inside or _limits_height(settings)
 
 

@@ -24,6 +24,7 @@ from cloudypoints.inference.card import DepthKind
 from cloudypoints.messages import Category
 from cloudypoints.projector.ground_fit import Doubles, Fit, GroundSampler, Limits
 from cloudypoints.projector.settings import GroundSettings
+from cloudypoints.projector.stabiliser import ScaleStabiliser
 
 _GAP_S = 2.0  # a longer step between frames is another drive, or another place in it
 _ALIKE = 16.0  # squared sigmas: what 999 of 1000 stay within, of three numbers
@@ -102,6 +103,7 @@ class GroundFilter:
             shifted=kind == "affine_inverse",
         )
         self._sampler = GroundSampler(camera.mount, rays, limits)
+        self._stabiliser = ScaleStabiliser(settings.stabilise_s)
         self.reset()
 
     def reset(self) -> None:
@@ -112,18 +114,31 @@ class GroundFilter:
         self._stamp_ns: int | None = None
         self._last: Fit | None = None  # of the frame before
         self._seen_ns = 0  # when ground was last found where it was expected
+        self._stabiliser.reset()
         self._strays: list[Fit] = []  # unexpected fits in a row that agree
 
-    def update(self, depth: Floats, labels: NDArray[np.uint8] | None, stamp_ns: int) -> Ground:
-        """The ground after this frame: `depth` (H, W) in the model's unit, `labels` (H, W)."""
+    def update(
+        self,
+        depth: Floats,
+        labels: NDArray[np.uint8] | None,
+        stamp_ns: int,
+        picture: NDArray[np.uint8] | None = None,
+    ) -> Ground:
+        """The ground after this frame: `depth` (H, W) in the model's unit, `labels` (H, W).
+
+        A cut in the `picture`s (H, W, 3) is another scene to the stabiliser of the scale.
+        """
         if not self._settings.fit:
             return self._assumed("")
-        self._pass_time(stamp_ns)
+        passed_s = self._pass_time(stamp_ns)
         fit = self._sampler.fit(*self._samples(depth, labels), expected=self._last)
         if isinstance(fit, str):
+            self._stabiliser.update(math.nan, passed_s, picture)
             return self._without(fit, stamp_ns)
+        self._stabiliser.update(fit.log_height, passed_s, picture)
         self._last = fit
-        return self._with(fit, stamp_ns)
+        steadied = fit.log_height + self._stabiliser.log_factor
+        return self._with(replace(fit, log_height=steadied), stamp_ns)
 
     def _samples(
         self, depth: Floats, labels: NDArray[np.uint8] | None
@@ -141,13 +156,15 @@ class GroundFilter:
         with np.errstate(divide="ignore"):
             return np.asarray(1 / depth.astype(np.float64))
 
-    def _pass_time(self, stamp_ns: int) -> None:
-        if self._stamp_ns is not None:
-            passed_s = (stamp_ns - self._stamp_ns) / 1e9
-            if not 0 <= passed_s <= _GAP_S:
-                self.reset()
-            self._covariance = self._covariance + _WANDER * passed_s
+    def _pass_time(self, stamp_ns: int) -> float:
+        """Let the ground wander; the seconds since the frame before, 0 at a beginning."""
+        passed_s = 0.0 if self._stamp_ns is None else (stamp_ns - self._stamp_ns) / 1e9
+        if not 0 <= passed_s <= _GAP_S:
+            self.reset()
+            passed_s = 0.0
+        self._covariance = self._covariance + _WANDER * passed_s
         self._stamp_ns = stamp_ns
+        return passed_s
 
     def _with(self, fit: Fit, stamp_ns: int) -> Ground:
         if self._taken == 0:
@@ -227,6 +244,7 @@ class GroundFilter:
         by_ground = self._scale == "ground"
         scale = self._mount.height_m / math.exp(log_height) if by_ground else self._fixed_scale
         height_m = math.exp(log_height) * scale
+        scale *= math.exp(self._stabiliser.log_factor)
         shifted = self._kind == "affine_inverse"
         return Ground(
             mount=replace(
@@ -244,6 +262,7 @@ class GroundFilter:
             scale_sigma=float(sigmas[2]) * scale if by_ground else math.nan,
             shift=lean / math.exp(log_height) if shifted else 0.0,
             flat_m=self._flat_m,
+            flicker=self._stabiliser.flicker,
         )
 
 

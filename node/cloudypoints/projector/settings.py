@@ -49,6 +49,7 @@ class GroundSettings(_Section):
     max_tilt_deg: float = Field(8.0, gt=0, le=45)  # of the ground from the mount
     max_height_factor: float = Field(3.0, gt=1, le=100)  # of metric depth, from the mount's height
     hold_s: float = Field(1.0, gt=0, le=60)  # without ground, before the state is lost
+    stabilise_s: float = Field(0.0, ge=0, le=60)  # takes out quicker flicker of the scale; 0: none
 
 
 class CompactSettings(_Section):
