@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 import tomllib
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
@@ -18,7 +18,14 @@ from cloudypoints.errors import ConfigError, WireError
 from cloudypoints.geometry import Camera, Intrinsics, Mount
 from cloudypoints.inference.card import first_fault
 from cloudypoints.messages import TOPICS, USUAL_TOPICS
-from cloudypoints.projector import CloudSettings, CompactSettings, GroundSettings, ObstacleSettings
+from cloudypoints.projector import (
+    CloudSettings,
+    CompactSettings,
+    GroundSettings,
+    HealthSettings,
+    ObstacleSettings,
+    ZoneSettings,
+)
 from cloudypoints.publisher import DEFAULT_ENDPOINT
 from cloudypoints.wire import check_camera_name
 
@@ -61,6 +68,7 @@ class CameraSettings(_Section):
     calibration: str = ""  # a file of any known kind; "" for the source's own, else the assumed
     assumed: AssumedCamera = AssumedCamera()
     capture: CaptureSettings = CaptureSettings()
+    zone: dict[str, ZoneSettings] = Field({}, max_length=32)  # areas that are watched, by name
 
     def calibrated(self) -> Camera | None:
         """The camera of the calibration file, if one is named. Raises CalibrationError."""
@@ -106,6 +114,7 @@ class NodeSettings(_Section):
     cloud: CloudSettings = CloudSettings()
     ground: GroundSettings = GroundSettings()
     obstacles: ObstacleSettings = ObstacleSettings()
+    health: HealthSettings = HealthSettings()
     compact: CompactSettings = CompactSettings()
     publisher: PublisherSettings = PublisherSettings()
 
@@ -154,10 +163,9 @@ def _explained(error: ValidationError) -> str:
 def _keys_of(section: list[str]) -> str:
     model: Any = NodeSettings
     for name in section:
-        if model is NodeSettings and name == "camera":
-            model = CameraSettings  # a table of cameras by name
-        elif name in model.model_fields:
-            model = model.model_fields[name].annotation
+        if name in model.model_fields:
+            kind = model.model_fields[name].annotation
+            *_, model = get_args(kind) or (kind,)  # of a table of cameras or zones: one of them
     return ", ".join(model.model_fields)
 
 

@@ -387,7 +387,7 @@ class Status:
     version: str = ""
     memory_mb: float = 0.0  # resident set of the node
     insecure: bool = False  # bound beyond loopback, without keys
-    # Of the last second's pictures and depth, by name: what they are like, to see them drift.
+    # Of the last picture and depth, by name (input_statistics): to see a drift.
     statistics: Mapping[str, float] = maps_since(1)
 
     buffers: ClassVar[Mapping[str, tuple[str, tuple[int, ...]]]] = {}

@@ -26,7 +26,8 @@ from cloudypoints.messages import (
 from cloudypoints.subscriber import Subscription, subscribe
 from cloudypoints.timing import Deadline
 
-_COLUMNS = ("topic", "rate", "age", "lost", "seq", "state", "nearest", "corridor")
+_COLUMNS = ("topic", "rate", "age", "lost", "seq", "state", "nearest", "corridor", "zones")
+_SOON_S = 20.0  # later meetings are not told
 _EPILOG = """\
 examples:
   cloudypoints listen                          every topic
@@ -146,11 +147,13 @@ def _next(subscription: Subscription, end: Deadline, timeout_s: float | None) ->
 def _row(subscription: Subscription, topic: str) -> Row:
     health = subscription.health(topic)
     message = subscription.latest(topic)
-    state, nearest, corridor = "ok" if health.alive else "no data", "", ""
+    state, nearest, corridor, zones = "ok" if health.alive else "no data", "", "", ""
     if isinstance(message, Obstacles) and health.alive:
-        state = message.state
+        state = " ".join((message.state, *message.conditions))
         nearest = f"{metres(message.nearest_m)} {CATEGORY_NAMES[message.nearest_category]}"
-        corridor = metres(message.corridor_m)
+        nearest += in_seconds(message.nearest_ttc_s)
+        corridor = metres(message.corridor_m) + in_seconds(message.corridor_ttc_s)
+        zones = zone_words(message)
     if isinstance(message, Scale) and health.alive:
         state = message.state
     if isinstance(message, Status) and health.alive:
@@ -164,4 +167,19 @@ def _row(subscription: Subscription, topic: str) -> Row:
         state,
         nearest,
         corridor,
+        zones,
     )
+
+
+def in_seconds(ttc_s: float) -> str:
+    """When it is reached, if that is soon: " in 2.4 s"."""
+    return f" in {ttc_s:.1f} s" if ttc_s < _SOON_S else ""
+
+
+def zone_words(message: Obstacles) -> str:
+    """What goes on in the zones: "gate: stay 6.5 m, yard: empty"."""
+    words = []
+    for name, event in message.zone_event.items():
+        distance_m = message.zone_distance_m[name]
+        words.append(f"{name}: {event}" + (f" {distance_m:.1f} m" if distance_m < math.inf else ""))
+    return ", ".join(words)

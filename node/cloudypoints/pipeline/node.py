@@ -123,6 +123,7 @@ class Node:
             version=_version(),
             memory_mb=memory_mb(),
             insecure=self.publisher.insecure,
+            statistics=line.rig.statistics(),
         )
 
     def _open(self) -> None:
@@ -201,7 +202,8 @@ class Node:
         return grid.width_px * grid.height_px * POINT.itemsize
 
     def _new_line(self, name: str, source: Source) -> Line:
-        rig = Rig(name, self.settings.camera[name], self.settings, self.model, source.camera)
+        camera = self.settings.camera[name]
+        rig = Rig(name, camera, self.settings, self.model, source.camera, live=source.live)
         lanes = self._lane(self._captured, source), self._lane(self._inferred, source)
         thread = CameraThread(name, source, lanes[0], rig.shoot)
         return Line(rig, thread, lanes, source.name)

@@ -14,6 +14,7 @@ from cloudypoints.config import CameraSettings, NodeSettings
 from cloudypoints.errors import CalibrationError
 from cloudypoints.geometry import Camera, Floats, rays_of
 from cloudypoints.inference import Model, Result, View
+from cloudypoints.input_statistics import depth_statistics, picture_statistics
 from cloudypoints.messages import (
     Array,
     Cloud,
@@ -29,7 +30,10 @@ from cloudypoints.messages import (
 from cloudypoints.projector import (
     Ground,
     GroundFilter,
+    ObstacleFilter,
     ObstacleTables,
+    PictureHealth,
+    Zone,
     compact,
     limited,
     limits_bind,
@@ -37,7 +41,6 @@ from cloudypoints.projector import (
     organised_points,
     scale_message,
     strided,
-    summarise,
     unknown,
     voxel_thinned,
 )
@@ -52,7 +55,7 @@ class Sight:
 
     view: View
     rays: Floats  # (2, H, W) of the grid
-    tables: ObstacleTables
+    obstacles: ObstacleFilter  # likewise of the frames so far
     ground: GroundFilter  # of the frames so far; for the output's thread alone
     header: Header  # what every message of this sight says alike
     cloud_intrinsics: tuple[float, ...]  # of the cloud's grid, which a stride thins
@@ -87,8 +90,12 @@ class Rig:
         settings: NodeSettings,
         model: Model,
         own_calibration: Camera | None = None,
+        *,
+        live: bool = False,
     ) -> None:
         """`own_calibration` is what the source itself knows; a file in the settings outdoes it.
+
+        `live`: its pictures come from a camera, and are never quite the same twice.
 
         Raises CalibrationError when that file does not hold.
         """
@@ -101,6 +108,9 @@ class Rig:
             check_installed()
         self._limits_bind = limits_bind(model.card, settings.cloud, settings.ground)
         self._sight: Sight | None = None
+        self._zones = camera.zone
+        self._health = PictureHealth(settings.health, live=live)
+        self._last: tuple[Header, Result, Floats] | None = None  # of the output's thread
 
     def shoot(self, frame: Frame) -> Shot:
         """Lay a frame on the model's grid; runs in the camera's own thread, beside inference.
@@ -136,7 +146,7 @@ class Rig:
             points = voxel_thinned(compact(points), cloud.voxel_m)
         header = _header(shot, ground, drops)
         yield Cloud(replace(header, intrinsics=sight.cloud_intrinsics), points)
-        yield self._obstacles(header, metres, shot)
+        yield self._obstacles(header, metres, shot, ground)
         yield scale_message(header, ground, sight.view.camera.mount.height_m)
         yield Depth(header, depth_m)
         if result.labels is not None:
@@ -144,6 +154,10 @@ class Rig:
         yield Image(header, result.picture)
         if "compact" in self._settings.publisher.topics:
             yield self._compacted(header, depth_m, shot)
+        grid = sight.obstacles.grid(header) if self._wants_grid else None
+        if grid is not None:
+            yield grid
+        self._last = header, result, depth_m
 
     def _compacted(self, header: Header, depth_m: Floats, shot: Shot) -> Compact:
         assert shot.result is not None
@@ -154,16 +168,39 @@ class Rig:
         return compactor.message(header, depth_m, shot.result.picture, shot.result.labels)
 
     def stale(self, reason: str) -> Obstacles | None:
-        """What to say of obstacles while no frames come; None before there was one."""
+        """What to say of obstacles while no frames come; None before there was one.
+
+        It carries the stamps of the last frame that was published.
+        """
         if self._sight is None:
             return None
-        return unknown(self._sight.header, self._sight.tables, reason)
+        header = self._last[0] if self._last else self._sight.header
+        return unknown(header, self._sight.obstacles.tables, reason)
 
-    def _obstacles(self, header: Header, metres: Floats, shot: Shot) -> Obstacles:
+    def statistics(self) -> dict[str, float]:
+        """Of the last frame, by name; empty before there was one."""
+        if self._last is None:
+            return {}
+        _, result, depth_m = self._last
+        figures = picture_statistics(result.picture) | depth_statistics(depth_m)
+        return {name: round(figure, 5) for name, figure in figures.items()}
+
+    @property
+    def _wants_grid(self) -> bool:
+        return "grid" in self._settings.publisher.topics
+
+    def _obstacles(self, header: Header, metres: Floats, shot: Shot, ground: Ground) -> Obstacles:
         assert shot.result is not None
-        error = self.model.card.relative_error
-        tables, labels = shot.sight.tables, shot.result.labels
-        return summarise(header, metres, labels, tables, relative_error=error)
+        conditions = self._health.update(shot.result.picture, shot.stamp_ns)
+        lost = ("scale_lost",) if ground.state == "lost" else ()
+        return shot.sight.obstacles.update(
+            header,
+            metres,
+            shot.result.labels,
+            mount=ground.mount,
+            relative_error=self.model.card.relative_error,
+            conditions=(*conditions, *lost),
+        )
 
     def _new_sight(self, width_px: int, height_px: int) -> Sight:
         source = self._camera_of(width_px, height_px)
@@ -185,8 +222,10 @@ class Rig:
             settings=self._settings.ground,
             scale=self._settings.cloud.scale,
         )
+        zones = {name: Zone.of(name, zone, source) for name, zone in self._zones.items()}
+        obstacles = ObstacleFilter(tables, zones)
         thinned = view.camera.intrinsics.strided(self._settings.cloud.stride)
-        return Sight(view, rays, tables, ground, header, astuple(thinned))
+        return Sight(view, rays, obstacles, ground, header, astuple(thinned))
 
     def _camera_of(self, width_px: int, height_px: int) -> Camera:
         if self._calibrated is None:

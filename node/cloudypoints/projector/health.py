@@ -1,4 +1,4 @@
-"""Whether a picture can be believed: frozen, covered, dazzled; and what pictures are like.
+"""Whether a picture can be believed: frozen, covered, dazzled.
 
 All figures come from a thinned grey picture of the model's grid, in a fraction of a millisecond.
 A lens counts as covered when the picture is nearly one tone without any detail, or black; as
@@ -9,26 +9,22 @@ is never quite the same twice: one that is has frozen, somewhere between the len
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from dataclasses import astuple, dataclass, fields
+from dataclasses import dataclass
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from cloudypoints.geometry import Floats
 from cloudypoints.projector.settings import HealthSettings
 
 _PIXELS = 30_000  # looked at, about
-_DARK, _BRIGHT = 16, 248  # grey levels
+_BRIGHT = 248  # grey levels: full white
 _SAME = 0.02  # mean change, in grey levels, that no live sensor stays below
 _BLACK = 4.0  # brightness below which there is nothing to see
 _PLAIN, _SOFT = 12.0, 1.6  # contrast and sharpness of a covered lens are both below
 _SWALLOWED = 0.35  # of the picture in full white
 _FRAMES = 5  # in a row before the lens is blamed, or no longer
 _GAP_S = 1.0  # a longer step between frames tells nothing of change
-_LIMITS_M = (5.0, 10.0, 20.0, 40.0)
-DEPTH_NAMES = ("depth_to_5m", "depth_to_10m", "depth_to_20m", "depth_to_40m", "depth_beyond")
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,8 +35,7 @@ class Health:
     contrast: float  # standard deviation
     sharpness: float  # standard deviation of the Laplacian
     change: float  # mean absolute difference from the frame before; NaN without one
-    dark: float  # share of pixels below 16
-    bright: float  # above 247
+    bright: float  # share of pixels above 247
 
 
 class PictureHealth:
@@ -48,8 +43,6 @@ class PictureHealth:
 
     def __init__(self, settings: HealthSettings, *, live: bool) -> None:
         self._frozen_after_s = settings.frozen_after_s if live else 0.0
-        self._sums: dict[str, float] = {}
-        self._counts: dict[str, int] = {}
         self.reset()
 
     def reset(self) -> None:
@@ -71,26 +64,9 @@ class PictureHealth:
         if self._last is None or health.change > _SAME:
             self._moved_ns = stamp_ns
         self._last, self._stamp_ns = grey, stamp_ns
-        self._note(dict(zip(_NAMES, astuple(health), strict=True)))
         self._judge(health)
         frozen = 0 < self._frozen_after_s <= (stamp_ns - self._moved_ns) / 1e9
         return (*(["frozen"] if frozen else []), *sorted(self._blamed))
-
-    def note_depth(self, depth_m: Floats) -> None:
-        """Take the depth (H, W) of the same frame into the statistics."""
-        self._note(depth_statistics(depth_m))
-
-    def statistics(self) -> Mapping[str, float]:
-        """The means since they were last asked for, by name; empty without any frame."""
-        means = {name: total / self._counts[name] for name, total in self._sums.items()}
-        self._sums, self._counts = {}, {}
-        return {name: round(mean, 4) for name, mean in means.items()}
-
-    def _note(self, figures: Mapping[str, float]) -> None:
-        for name, value in figures.items():
-            if math.isfinite(value):
-                self._sums[name] = self._sums.get(name, 0.0) + value
-                self._counts[name] = self._counts.get(name, 0) + 1
 
     def _judge(self, health: Health) -> None:
         plain = health.contrast < _PLAIN and health.sharpness < _SOFT
@@ -104,21 +80,6 @@ class PictureHealth:
             if self._in_a_row[condition] >= _FRAMES:
                 self._blamed ^= {condition}
                 self._in_a_row[condition] = 0
-
-
-_NAMES = tuple(field.name for field in fields(Health))
-
-
-def depth_statistics(depth_m: Floats) -> dict[str, float]:
-    """The share of pixels with depth, and how those are spread over distances, by name."""
-    thinned = np.ascontiguousarray(_thinned(depth_m))
-    known = thinned[np.isfinite(thinned)]
-    spread = np.bincount(np.searchsorted(_LIMITS_M, known), minlength=len(DEPTH_NAMES))
-    shares = spread / max(len(known), 1)
-    return {
-        "depth_known": len(known) / thinned.size,
-        **dict(zip(DEPTH_NAMES, shares.tolist(), strict=True)),
-    }
 
 
 def _thinned(grid: NDArray[np.generic]) -> NDArray[np.generic]:
@@ -135,13 +96,11 @@ def _grey(picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
 def _health_of(grey: NDArray[np.uint8], last: NDArray[np.uint8] | None) -> Health:
     mean, deviation = cv2.meanStdDev(grey)
     _, detail = cv2.meanStdDev(cv2.Laplacian(grey, cv2.CV_16S))
-    levels = np.bincount(grey.ravel(), minlength=256) / grey.size
     change = math.nan if last is None else cv2.norm(grey, last, cv2.NORM_L1) / grey.size
     return Health(
         brightness=float(mean[0, 0]),
         contrast=float(deviation[0, 0]),
         sharpness=float(detail[0, 0]),
         change=float(change),
-        dark=float(levels[:_DARK].sum()),
-        bright=float(levels[_BRIGHT:].sum()),
+        bright=np.count_nonzero(grey >= _BRIGHT) / grey.size,
     )

@@ -25,7 +25,7 @@ _STRAY = 0.1  # of the pixels needed may lie before the edge
 class Members:
     """Pixels of a group, and how far each of them is as that group counts it."""
 
-    pixel: NDArray[np.intp]  # (K,) into the scene's standing pixels
+    pixel: NDArray[np.intp]  # (K,) into the scene's pixels of that kind
     distance_m: Floats  # (K,)
 
 
@@ -43,24 +43,20 @@ class Evidence:
 
     @classmethod
     def of(
-        cls, sectors: tuple[Indices, Floats], others: list[Members], tables: ObstacleTables
+        cls, cell: Indices, range_m: Floats, others: list[Members], tables: ObstacleTables
     ) -> Evidence:
-        """Of the sector and range of every standing pixel, and of the members of other groups."""
-        sector, range_m = sectors
-        group = [sector] + [
-            np.full(len(one.pixel), tables.sectors + number, np.int32)
-            for number, one in enumerate(others)
-        ]
-        pixel = [np.arange(len(sector))] + [one.pixel for one in others]
-        distance_m = np.concatenate([range_m, *(one.distance_m for one in others)])
-        bin_of = tables.bins_of(distance_m)
+        """Of the cell and range of every standing pixel, and of the members of other groups."""
         groups = tables.sectors + len(others)
-        cell = np.concatenate(group) * np.int32(tables.bins) + bin_of
-        counts = np.bincount(cell, minlength=groups * tables.bins).reshape(groups, tables.bins)
+        cells = [cell, *cells_of(others, tables)]
+        pixel = [np.arange(len(cell)), *(one.pixel for one in others)]
+        distance_m = [range_m, *(one.distance_m for one in others)]
+        whole = np.concatenate(cells)
+        counts = np.bincount(whole, minlength=groups * tables.bins).reshape(groups, tables.bins)
         pairs = counts.copy()
         pairs[:, :-1] += counts[:, 1:]
+        group, bin_of = np.divmod(whole, np.int32(tables.bins))
         return cls(
-            tables, groups, np.concatenate(group), bin_of, distance_m, np.concatenate(pixel), pairs
+            tables, groups, group, bin_of, np.concatenate(distance_m), np.concatenate(pixel), pairs
         )
 
     @property
@@ -107,10 +103,22 @@ def nearest_of(evidence: Evidence, enough: Bools, label: NDArray[np.uint8]) -> N
     )
 
 
-def clear_of(group: Indices, distance_m: Floats, groups: int, tables: ObstacleTables) -> Floats:
-    """(G,) how far ground was seen without a gap wider than the picture's rows; NaN: nowhere."""
+def cells_of(others: list[Members], tables: ObstacleTables) -> list[Indices]:
+    """The cell of each member of the groups behind the sectors."""
+    return [
+        tables.bins_of(one.distance_m) + np.int32((tables.sectors + number) * tables.bins)
+        for number, one in enumerate(others)
+    ]
+
+
+def clear_of(cells: list[Indices], groups: int, tables: ObstacleTables) -> Floats:
+    """(G,) how far ground was seen without a gap wider than the picture's rows; NaN: nowhere.
+
+    `cells` are those of the ground's pixels.
+    """
     seen = np.zeros((groups, tables.bins), np.bool_)
-    seen[group, tables.bins_of(distance_m)] = True
+    for cell in cells:
+        seen.ravel()[cell] = True
     place = np.where(seen, np.arange(tables.bins), -1)
     before = np.roll(np.maximum.accumulate(place, axis=1), 1, axis=1)
     before[:, 0] = -1

@@ -18,6 +18,7 @@ from cloudypoints.projector.obstacles.evidence import (
     Evidence,
     Members,
     Nearest,
+    cells_of,
     clear_of,
     nearest_of,
 )
@@ -100,8 +101,7 @@ class ObstacleFilter:
         for zone in zones:
             pixel = zone.members(standing)
             members.append(Members(pixel, standing.range_m[pixel]))
-        sector = tables.sector.ravel().take(standing.index)
-        evidence = Evidence.of((sector, standing.range_m), members, tables)
+        evidence = Evidence.of(standing.cell, standing.range_m, members, tables)
         enough = self._steady.enough(evidence, stamp_ns)
         near = self._steady.held(nearest_of(evidence, enough, standing.label), stamp_ns)
         pixel = evidence.pixel.take(near.entry)
@@ -115,12 +115,9 @@ class ObstacleFilter:
 
     def _clear(self, scene: Scene) -> Floats:
         """(S + 1,) how far ground was seen in the sectors and in the corridor."""
-        tables, ground = scene.tables, scene.ground
-        way = self._in_corridor(ground)
-        sector = tables.sector.ravel().take(ground.index)
-        group = np.concatenate([sector, np.full(len(way.pixel), tables.sectors, np.int32)])
-        distance_m = np.concatenate([ground.range_m, way.distance_m])
-        return clear_of(group, distance_m, tables.sectors + 1, tables)
+        tables = scene.tables
+        way = cells_of([self._in_corridor(scene.ground)], tables)
+        return clear_of([scene.ground.cell, *way], tables.sectors + 1, tables)
 
     def _message(
         self, header: Header, scene: Scene, seen: _Seen, relative_error: float

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from cloudypoints.geometry import Floats, Mount
 from cloudypoints.messages import Category
-from cloudypoints.projector.obstacles.tables import NEAR_M, ObstacleTables, thin
+from cloudypoints.projector.obstacles.tables import NEAR_M, Indices, ObstacleTables, thin
 from cloudypoints.projector.obstacles.terrain import terrain_of
 
 _FAR_M = 1e6  # depth of what is unknown: behind everything
@@ -28,10 +28,11 @@ class Pixels:
     """Some of a frame's pixels, (M,)."""
 
     index: NDArray[np.intp]  # into the thinned grid, row by row
+    cell: Indices  # sector × bins + range bin
     range_m: Floats  # horizontal, from the point on the ground below the camera
     forward_m: Floats  # from the vehicle's origin, vehicle axes
     left_m: Floats
-    label: NDArray[np.uint8]  # void where there are none
+    label: NDArray[np.uint8]  # void where there are no labels
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +45,7 @@ class Scene:
     height_m: Floats  # above the ground there
     known: float  # share of pixels whose depth is known
     standing: Pixels  # in the height band
-    ground: Pixels
+    ground: Pixels  # every second column of it: it is large, and says little
 
 
 def look(
@@ -52,7 +53,7 @@ def look(
 ) -> Scene:
     """Depth and labels (H, W) of the whole grid, seen from this mount."""
     depth = np.asarray(thin(depth_m, tables.step), np.float32)
-    known = float(np.isfinite(depth).mean())
+    known = np.count_nonzero(np.isfinite(depth)) / depth.size
     cv2.patchNaNs(depth, _FAR_M)
     depth = without_specks(depth)
     forward, left, up = tables.directions(mount)
@@ -60,22 +61,44 @@ def look(
     height_m = depth * up
     height_m += np.float32(mount.height_m)
     measured = np.asarray(cv2.inRange(range_m, NEAR_M, tables.far_m), np.bool_)
-    height_m -= terrain_of(range_m, height_m, measured, tables)
+    cell = tables.bins_of(range_m)
+    cell += tables.first_cell
+    height_m -= terrain_of(cell, range_m, height_m, measured, tables)
     thinned = None if labels is None else np.asarray(thin(labels, tables.step), np.uint8)
     standing, ground = _sorted_out(height_m, measured, thinned, tables)
+    ground[:, 1::2] = False
+    grid = _Grid(depth, cell, range_m, forward, left, thinned, mount)
+    return Scene(
+        tables, mount, range_m, height_m, known, grid.pixels(standing), grid.pixels(ground)
+    )
 
-    def pixels(chosen: NDArray[np.bool_]) -> Pixels:
+
+@dataclass(frozen=True, slots=True)
+class _Grid:
+    """All that pixels are taken from, (h, w)."""
+
+    depth_m: Floats
+    cell: Indices
+    range_m: Floats
+    forward: Floats
+    left: Floats
+    labels: NDArray[np.uint8] | None
+    mount: Mount
+
+    def pixels(self, chosen: NDArray[np.bool_]) -> Pixels:
+        """Those chosen."""
         index = np.flatnonzero(chosen)
-        z = depth.take(index)
+        z = self.depth_m.take(index)
         return Pixels(
             index=index,
-            range_m=range_m.take(index),
-            forward_m=forward.take(index) * z + np.float32(mount.x_m),
-            left_m=left.take(index) * z + np.float32(mount.y_m),
-            label=np.zeros(len(index), np.uint8) if thinned is None else thinned.take(index),
+            cell=self.cell.take(index),
+            range_m=self.range_m.take(index),
+            forward_m=self.forward.take(index) * z + np.float32(self.mount.x_m),
+            left_m=self.left.take(index) * z + np.float32(self.mount.y_m),
+            label=np.zeros(len(index), np.uint8)
+            if self.labels is None
+            else self.labels.take(index),
         )
-
-    return Scene(tables, mount, range_m, height_m, known, pixels(standing), pixels(ground))
 
 
 def without_specks(depth_m: Floats) -> Floats:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import cv2
 import numpy as np
 
 from cloudypoints.geometry import Floats
@@ -18,6 +19,7 @@ from cloudypoints.projector.obstacles.tables import ObstacleTables
 _STRONG = 3.0  # times the pixels needed are believed at once
 _WEAK = 0.5  # times them keep what was reported
 _REACH = 0.1  # of its range: how far a thing may be from where it was
+_REACH_BINS = 4  # the same in bins, which are at most 1 / 32 of their range
 _GAP_S = 1.0  # a longer step between frames is another scene
 
 
@@ -49,7 +51,7 @@ class Steady:
             enough = evident
         else:
             kept = self._near(self._one_hot()) & (pairs >= _WEAK * needed) & (pairs > 1)
-            again = evident & self._near(self._beside(self._evident))
+            again = evident & self._around(self._evident)
             enough = kept | again | (pairs >= _STRONG * needed)
         self._evident = evident
         return enough
@@ -101,16 +103,17 @@ class Steady:
         hot[seen, self._tables.bins_of(self._distance_m[seen])] = True
         return hot
 
-    def _beside(self, marked: Bools) -> Bools:
-        """The same, and the sectors on both sides."""
-        sectors = self._tables.sectors
-        spread = marked.copy()
-        spread[1:sectors] |= marked[: sectors - 1]
-        spread[: sectors - 1] |= marked[1:sectors]
-        return spread
-
     def _near(self, marked: Bools) -> Bools:
         """The same, and the bins within reach: a thing may have come nearer or gone."""
-        reach = int(np.ceil(_REACH * 32))  # bins are at most 1 / 32 of their range
-        begins = np.cumsum(np.pad(marked, ((0, 0), (reach + 1, reach))), axis=1)
-        return begins[:, 2 * reach + 1 :] > begins[:, : -2 * reach - 1]
+        return _spread(marked, 0)
+
+    def _around(self, marked: Bools) -> Bools:
+        """The same, and the bins within reach of the sectors beside."""
+        sectors = self._tables.sectors
+        return np.concatenate([_spread(marked[:sectors], 1), _spread(marked[sectors:], 0)])
+
+
+def _spread(marked: Bools, groups: int) -> Bools:
+    """What is marked (G, B), by so many groups and by the bins within reach."""
+    kernel = np.ones((2 * groups + 1, 2 * _REACH_BINS + 1), np.uint8)
+    return np.asarray(cv2.dilate(marked.view(np.uint8), kernel), np.uint8).view(np.bool_)

@@ -11,20 +11,22 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cloudypoints.geometry import Floats
-from cloudypoints.projector.obstacles.tables import ObstacleTables
+from cloudypoints.projector.obstacles.tables import Indices, ObstacleTables
 
 _LYING = 0.3  # rise over run of what may be ground
-_LEAST = 3  # pixels of a cell
+_LEAST = 2  # pixels of a cell
 _ROUGH_M = 0.1  # above what could be driven to, and still ground
-_PIXELS = 20_000  # looked at, about
+_PIXELS = 12_000  # looked at, about
 
 
 def terrain_of(
-    range_m: Floats, height_m: Floats, measured: NDArray[np.bool_], tables: ObstacleTables
+    cell: Indices,
+    range_m: Floats,
+    height_m: Floats,
+    measured: NDArray[np.bool_],
+    tables: ObstacleTables,
 ) -> Floats:
     """Metres of ground above the plane at each pixel, (h, w): those of its cell."""
-    cell = tables.sector * np.int32(tables.bins)
-    cell += tables.bins_of(range_m)
     seen_m = _means(cell, range_m, height_m, measured, tables)
     middle_m = np.sqrt(tables.bin_m[:-1] * tables.bin_m[1:])
     ground_m = _drivable(seen_m, middle_m, tables.settings.max_slope)
@@ -32,20 +34,20 @@ def terrain_of(
 
 
 def _means(
-    cell: NDArray[np.int32],
+    cell: Indices,
     range_m: Floats,
     height_m: Floats,
     measured: NDArray[np.bool_],
     tables: ObstacleTables,
 ) -> NDArray[np.float64]:
     """(S, B) mean height of what lies flat in each cell; NaN where there is too little."""
-    every = np.s_[1:-1, :: max(1, cell.size // _PIXELS)]
-    rise_m = height_m[2:, every[1]] - height_m[:-2, every[1]]
-    run_m = range_m[2:, every[1]] - range_m[:-2, every[1]]
-    height, reach = height_m[every], range_m[every]
-    lying = measured[every] & (np.abs(rise_m) < _LYING * np.abs(run_m))
+    step = max(1, cell.size // _PIXELS)
+    height, reach = height_m[:, ::step].copy(), range_m[:, ::step].copy()
+    rise_m, run_m = height[2:] - height[:-2], reach[2:] - reach[:-2]
+    height, reach = height[1:-1], reach[1:-1]
+    lying = measured[1:-1, ::step] & (np.abs(rise_m) < _LYING * np.abs(run_m))
     lying &= np.abs(height) < tables.settings.max_slope * reach + _ROUGH_M
-    cells = cell[every][lying]
+    cells = cell[1:-1, ::step][lying]
     size = tables.sectors * tables.bins
     count = np.bincount(cells, minlength=size)
     total = np.bincount(cells, weights=height[lying], minlength=size)
@@ -64,8 +66,24 @@ def _drivable(seen_m: NDArray[np.float64], range_m: Floats, slope: float) -> NDA
     from_beyond = np.minimum.accumulate((high + reach)[:, ::-1], axis=1)[:, ::-1]
     limit = np.minimum(np.minimum(from_here, 0) + reach, from_beyond - reach)
     ground = high <= limit + _ROUGH_M
-    lines = [
-        np.interp(range_m, np.append(0, range_m[known]), np.append(0, heights[known]))
-        for heights, known in zip(seen_m, ground, strict=True)
-    ]
-    return np.stack(lines)
+    return _between(seen_m, ground, range_m)
+
+
+def _between(
+    seen_m: NDArray[np.float64], known: NDArray[np.bool_], range_m: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """(S, B) `seen_m` where known, else on the line from the last to the next that is.
+
+    The first line begins at height 0 and range 0; behind the last the height stays.
+    """
+    at_m = np.concatenate([[0.0], range_m])
+    known = np.concatenate([np.ones((len(known), 1), np.bool_), known], axis=1)
+    heights = np.concatenate([np.zeros((len(seen_m), 1)), seen_m], axis=1)
+    place = np.arange(len(at_m))
+    last = np.maximum.accumulate(np.where(known, place, 0), axis=1)
+    there = np.where(known, place, len(at_m))
+    after = np.minimum.accumulate(there[:, ::-1], axis=1)[:, ::-1]
+    after = np.where(after == len(at_m), last, after)
+    low, high = np.take_along_axis(heights, last, 1), np.take_along_axis(heights, after, 1)
+    share = (at_m - at_m[last]) / np.maximum(at_m[after] - at_m[last], 1e-6)
+    return (low + (high - low) * share)[:, 1:]
