@@ -9,7 +9,7 @@ import sys
 from collections.abc import Sequence
 
 from cloudypoints import __version__
-from cloudypoints.cli import check, listen, run, snapshot, view
+from cloudypoints.cli import calibrate, check, listen, run, snapshot, top, view
 from cloudypoints.errors import CloudyPointsError, ConfigError
 
 EXIT_FAILED = 1  # it could not be done
@@ -22,6 +22,7 @@ examples:
   cloudypoints run rtsp://10.0.0.5/stream --height 4 --pitch 20
   cloudypoints listen                            what a running node publishes
   cloudypoints listen obstacles --json | jq .nearest_m
+  cloudypoints top                               how all cameras are doing, on one page
   cloudypoints snapshot street.ply               the next cloud, for any viewer
 
 `cloudypoints COMMAND --help` tells more about each.
@@ -59,6 +60,15 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"cloudypoints {__version__}")
     parser.add_argument("-v", "--verbose", action="store_true", help="log each event of a life")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for command in (run.add_demo, run.add_run, listen.add, snapshot.add, view.add, check.add):
+    for command in (
+        run.add_demo,
+        run.add_run,
+        listen.add,
+        top.add,
+        snapshot.add,
+        view.add,
+        check.add,
+        calibrate.add,
+    ):
         command(commands)
     return parser
