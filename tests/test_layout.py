@@ -24,6 +24,8 @@ MODULES = [".".join(path.relative_to(PACKAGE).with_suffix("").parts) for path in
 # Modules without a test file of their own name, and where they are tested instead.
 TESTED_ELSEWHERE = {
     "__main__": "test_cli runs it as a process",
+    "capture.bag_log": "test_capture_topics plays bags of ROS 1 and ROS 2",
+    "capture.mcap_log": "test_capture_topics plays MCAP files of several writers",
     "capture.feed": "a protocol: test_capture_recorded and test_capture_live test what fits it",
     "capture.folder": "test_capture_recorded plays folders of pictures",
     "capture.frame": "plain data, which every test of capture reads",

@@ -1,15 +1,17 @@
-"""A folder of pictures, in the order that a person would count them."""
+"""Pictures in files: a folder in the order that a person would count, or a list with its times."""
 
 from __future__ import annotations
 
+import bisect
 import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from types import ModuleType
 
 import numpy as np
+from numpy.typing import NDArray
 
 from cloudypoints.capture.feed import Shot
 from cloudypoints.capture.frame import Clock, Picture
@@ -21,31 +23,42 @@ EXTENSIONS = (".png", ".jpg", ".jpeg", ".bmp", ".webp", ".tif", ".tiff")
 
 
 class FolderFeed:
-    """The pictures of a folder, one after the other; those that cannot be read are counted."""
+    """Pictures, one after the other; those that cannot be read are counted."""
 
-    def __init__(self, folder: Path, pace_hz: float, faults: Counter[str]) -> None:
-        _cv2()
-        self._paths = pictures_in(folder)
+    def __init__(
+        self,
+        paths: Sequence[Path],
+        times_ns: Sequence[int],
+        faults: Counter[str],
+        *,
+        clock: Clock = "media",
+        camera: Camera | None = None,
+    ) -> None:
+        """`times_ns` rise, one for each of `paths`, on `clock`."""
+        opencv()
+        self._paths = paths
         self._faults = faults
-        self.interval_ns = round(NS_PER_S / pace_hz)
-        self.length_ns = len(self._paths) * self.interval_ns
-        self.clock: Clock = "media"
-        self.origin_ns = 0
-        self.camera: Camera | None = None
+        self.clock = clock
+        self.origin_ns = times_ns[0]
+        self._media_ns = [time_ns - times_ns[0] for time_ns in times_ns]
+        span_ns, steps = self._media_ns[-1], len(paths) - 1
+        self.interval_ns = max(1, span_ns // steps) if steps else NS_PER_S // 10
+        self.length_ns = span_ns + self.interval_ns
+        self.camera = camera
         self._first = 0
 
     def begin_at(self, media_ns: int) -> None:
         """The next iteration begins with the first picture at or after this."""
-        self._first = max(0, -(-media_ns // self.interval_ns))
+        self._first = bisect.bisect_left(self._media_ns, media_ns)
 
     def __iter__(self) -> Iterator[Shot]:
         """Read as they are asked for."""
-        for number, path in enumerate(self._paths[self._first :], self._first):
-            picture = read_picture(path)
+        for number in range(self._first, len(self._paths)):
+            picture = read_picture(self._paths[number])
             if picture is None:
                 self._faults["corrupt"] += 1
                 continue
-            yield Shot(number, partial(_as_it_is, picture), number * self.interval_ns)
+            yield Shot(number, partial(_as_it_is, picture), self._media_ns[number])
 
     def close(self) -> None:
         """Nothing is held open."""
@@ -64,18 +77,31 @@ def pictures_in(folder: Path) -> list[Path]:
     return sorted(paths, key=_counted)
 
 
+def evenly(count: int, pace_hz: float) -> list[int]:
+    """Times in ns of so many pictures a second."""
+    interval_ns = round(NS_PER_S / pace_hz)
+    return [number * interval_ns for number in range(count)]
+
+
 def read_picture(path: Path) -> Picture | None:
     """(H, W, 3) RGB, turned as its EXIF says; None where it cannot be decoded."""
-    cv2 = _cv2()
     try:
-        encoded = np.fromfile(path, np.uint8)
+        return decoded_picture(np.fromfile(path, np.uint8))
+    except OSError:
+        return None
+
+
+def decoded_picture(encoded: NDArray[np.uint8]) -> Picture | None:
+    """(H, W, 3) RGB of a JPEG, PNG, ...; None where it cannot be decoded."""
+    cv2 = opencv()
+    try:
         bgr = cv2.imdecode(encoded, cv2.IMREAD_COLOR)
-    except (OSError, cv2.error):
+    except cv2.error:
         return None
     return None if bgr is None else np.asarray(cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB), np.uint8)
 
 
-def _cv2() -> ModuleType:
+def opencv() -> ModuleType:
     """OpenCV. Raises MissingExtra."""
     try:
         import cv2

@@ -82,8 +82,8 @@ class VideoFeed:
     clock: Clock = "media"
     origin_ns = 0
 
-    def __init__(self, place: Place, faults: Counter[str], *, camera: Camera | None = None) -> None:
-        self.camera = camera
+    def __init__(self, place: Place, faults: Counter[str]) -> None:
+        self.camera: Camera | None = None
         self._place = place
         self._faults = faults
         self._bad_in_a_row = 0
@@ -96,12 +96,17 @@ class VideoFeed:
         self.interval_ns = round(NS_PER_S / rate) if rate else _USUAL_INTERVAL_NS
         self.length_ns = 0 if place.live else self._expected_ns()[0]
 
+    @property
+    def size_px(self) -> tuple[int, int]:
+        """Width and height as the stream states them."""
+        return self._stream.width, self._stream.height
+
     def begin_at(self, media_ns: int) -> None:
         """The next iteration begins with the first picture at or after this."""
         self._from_ns, self._bad_in_a_row, self._skipped = media_ns, 0, 0
         early_ns = max(0, media_ns - _REORDERED * self.interval_ns)
         place = self._start_pts + int(early_ns / NS_PER_S / (self._stream.time_base or 1))
-        error_type: Any = _av().FFmpegError
+        error_type: Any = pyav().FFmpegError
         try:
             self._container.seek(place, stream=self._stream)
         except error_type:  # a raw stream, or a server that gives no parts
@@ -155,19 +160,19 @@ class VideoFeed:
     def _set_up_decoder(self) -> None:
         """Low delay for live streams, all processors for recordings."""
         # FFmpeg's guesses at missing stamps hold packets back, and disorder the B frames of AVI.
-        self._container.flags &= ~_av().container.core.Flags.gen_pts.value
+        self._container.flags &= ~pyav().container.core.Flags.gen_pts.value
         context = self._stream.codec_context
         context.copy_opaque = True
         if self._place.live:
             # Frame threads would hold back a picture for each thread.
             context.thread_type = "SLICE"
-            context.flags |= _av().codec.context.Flags.low_delay
+            context.flags |= pyav().codec.context.Flags.low_delay
         else:
             context.thread_type = "AUTO"
 
     def _packets(self) -> Iterator[Packet[VideoStream]]:
         """The stream's packets. PyAV's reading ends at a damaged spot: begin another behind it."""
-        error_type: Any = _av().FFmpegError
+        error_type: Any = pyav().FFmpegError
         while True:
             try:
                 yield from self._video_packets()
@@ -205,7 +210,7 @@ class VideoFeed:
 
     def _decoded(self, packet: Packet[VideoStream]) -> list[VideoFrame]:
         """The pictures that this packet completes; none and a fault where it is damaged."""
-        error_type: Any = _av().FFmpegError
+        error_type: Any = pyav().FFmpegError
         try:
             return packet.decode()
         except error_type:
@@ -294,7 +299,7 @@ def rgb(frame: VideoFrame) -> Picture:
     """(H, W, 3) RGB, upright, by the colour matrix and range that the frame declares."""
     unspecified = frame.colorspace == _UNSPECIFIED and frame.height >= _HD_HEIGHT_PX
     matrix = _BT709 if unspecified else None
-    error_type: Any = _av().FFmpegError
+    error_type: Any = pyav().FFmpegError
     try:
         # One thread is quick enough: 0.3 ms for 720p.
         picture = frame.to_ndarray(format="rgb24", threads=1, src_colorspace=matrix)
@@ -306,7 +311,7 @@ def rgb(frame: VideoFrame) -> Picture:
     return np.ascontiguousarray(np.rot90(picture, quarter_turns), np.uint8)
 
 
-def _av() -> Any:
+def pyav() -> Any:
     """PyAV, made interruptible. Raises MissingExtra."""
     try:
         import av
@@ -318,7 +323,7 @@ def _av() -> Any:
 
 def _opened(place: Place) -> InputContainer:
     """The container. FFmpeg's words are translated here; its own text holds the URL's password."""
-    av = _av()
+    av = pyav()
     deadline = Deadline(place.timeouts_s[0] if place.timeouts_s else None)
     try:
         container: InputContainer = av.open(
@@ -350,7 +355,7 @@ def _video_stream(container: InputContainer, place: Place) -> VideoStream:
 
 def _said(error: FFmpegError, place: Place) -> str:
     """What FFmpeg means, in words for the person who named the source."""
-    av_error = _av().error
+    av_error = pyav().error
     said = error.strerror or "unknown error"
     if isinstance(error, av_error.ExitError):
         return _silence(place)
