@@ -35,8 +35,10 @@ def model(tmp_path: Path) -> str:
 def pictures(tmp_path: Path) -> Path:
     folder = tmp_path / "pictures"
     folder.mkdir()
+    picture = np.full((48, 64, 3), 1, np.uint8)  # red 1: all is flat ground
+    picture[:, ::2, 1] = 200  # and something to see: an open lens
     for index in range(8):
-        cv2.imwrite(str(folder / f"{index}.png"), np.full((48, 64, 3), 1, np.uint8))
+        cv2.imwrite(str(folder / f"{index}.png"), picture)
     return folder
 
 
@@ -85,7 +87,7 @@ def test_listen_prints_json_that_tells_all(node, endpoint):
     assert len(lines) == 3
     assert {line["topic"] for line in lines} == {"obstacles/front"}
     assert lines[2]["seq"] > lines[0]["seq"]
-    assert lines[0]["state"] == "ok"
+    assert lines[0]["state"] == "ok", lines[0]["reason"]
     assert lines[0]["nearest_m"] == float("inf")  # 1e999: looked, and nothing seen
     assert len(lines[0]["range_m"]) == len(lines[0]["bearing_rad"])
     assert "NaN" not in listen.stdout
