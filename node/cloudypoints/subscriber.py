@@ -12,7 +12,7 @@ from __future__ import annotations
 import logging
 import threading
 import weakref
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from types import TracebackType
 from typing import Any
 
@@ -44,7 +44,7 @@ class Subscription:
         self.endpoint = endpoint
         self._inbox = Inbox(endpoint, max_age_s)
         context = zmq.Context()
-        sockets = _connect(context, {"fast": endpoint, "bulk": bulk_endpoint}, topics)
+        sockets = connect_lanes(context, {"fast": endpoint, "bulk": bulk_endpoint}, topics)
         drain = _Drain(self._inbox, context, sockets)
         self._closing = weakref.finalize(self, drain.close)
 
@@ -189,15 +189,22 @@ class _Drain:
                 self._inbox.keep(message)
 
 
-def _connect(context: Any, endpoints: dict[str, str], topics: tuple[str, ...]) -> list[Any]:
-    """A socket for each lane that is needed. Raises EndpointError, WireError; the context is gone
-    then.
+def connect_lanes(
+    context: Any,
+    endpoints: Mapping[str, str],
+    topics: tuple[str, ...],
+    high_water: Mapping[str, int] = _HIGH_WATER,
+) -> list[Any]:
+    """A connected SUB socket for each lane (`fast`, `bulk`) that the topics need.
+
+    Raises EndpointError, WireError; the context is gone then.
     """
     sockets: list[Any] = []
     try:
         for lane, prefixes in _prefixes(topics).items():
             sockets.append(context.socket(zmq.SUB))
-            _connect_one(sockets[-1], endpoints[lane], lane, prefixes)
+            sockets[-1].setsockopt(zmq.RCVHWM, high_water[lane])  # holds before connect
+            _connect_one(sockets[-1], endpoints[lane], prefixes)
     except (EndpointError, WireError):
         for socket in sockets:
             socket.close(linger=0)
@@ -206,10 +213,8 @@ def _connect(context: Any, endpoints: dict[str, str], topics: tuple[str, ...]) -
     return sockets
 
 
-def _connect_one(socket: Any, endpoint: str, lane: str, prefixes: list[bytes]) -> None:
-    # Before connect: marks set later do not hold. A part larger than the wire allows ends the
-    # connection before it is read into memory.
-    socket.setsockopt(zmq.RCVHWM, _HIGH_WATER[lane])
+def _connect_one(socket: Any, endpoint: str, prefixes: list[bytes]) -> None:
+    # A part larger than the wire allows ends the connection before it is read into memory.
     socket.setsockopt(zmq.MAXMSGSIZE, MAX_BUFFER_BYTES)
     socket.setsockopt(zmq.IPV6, is_ipv6(endpoint))
     if not is_local(endpoint):  # here a node is looked for ten times a second: it costs nothing

@@ -9,7 +9,7 @@ import sys
 from collections.abc import Sequence
 
 from cloudypoints import __version__
-from cloudypoints.cli import calibrate, check, listen, run, snapshot, top, view
+from cloudypoints.cli import calibrate, check, listen, record, recording, run, snapshot, top, view
 from cloudypoints.errors import CloudyPointsError, ConfigError
 
 EXIT_FAILED = 1  # it could not be done
@@ -67,6 +67,8 @@ def _parser() -> argparse.ArgumentParser:
         top.add,
         snapshot.add,
         view.add,
+        record.add,
+        recording.add,
         check.add,
         calibrate.add,
     ):

@@ -93,8 +93,8 @@ class Recording:
         except _DAMAGE as error:
             self.close()
             raise RecordingError(
-                f"{path}: not a whole recording ({error or type(error).__name__}): see "
-                f"`cloudypoints recording check {path}`"
+                f"{path}: no recording, or one without its end: `cloudypoints recording check` "
+                f"says what is whole in it, `repair` saves that"
             ) from error
 
     def info(self) -> Info:

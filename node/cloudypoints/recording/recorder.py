@@ -43,13 +43,8 @@ class Counts:
     lost: Counter[str] = field(default_factory=Counter)  # by topic: gaps in the sequence numbers
     drops: int = 0  # that the node itself declared
     malformed: int = 0
-    not_written: int = 0  # came, and could not be written
+    overrun: int = 0  # of those lost: found the intake full, as the disk was too slow
     events: int = 0
-
-    @property
-    def total_lost(self) -> int:
-        """Messages that were published and are in no file."""
-        return self.lost.total() + self.not_written
 
 
 class Recorder:
@@ -87,6 +82,11 @@ class Recorder:
         return self._files.written
 
     @property
+    def not_written(self) -> int:
+        """Messages that could not be written, or were in a file that was deleted."""
+        return self._files.lost
+
+    @property
     def size(self) -> int:
         """Bytes of the file that is open."""
         return self._files.size
@@ -112,12 +112,11 @@ class Recorder:
 
     def tick(self, now_ns: int) -> None:
         """Write the chunk if it is due, and once a second how the recording is doing."""
-        if now_ns - self._status_ns >= _STATUS_NS and self._newest_ns:
+        if self._newest_ns and not 0 <= now_ns - self._status_ns < _STATUS_NS:
             self._status_ns = now_ns
-            self._put(self._status_entry(now_ns))
-        age_ns = now_ns - self._chunk_begun_ns
-        full = self._builder.size >= self.settings.chunk_mb * MB
-        if self._builder.messages and (full or age_ns >= self.settings.chunk_s * NS_PER_S):
+            self._put(self._status_entry(max(now_ns, self._newest_ns)))
+        young = 0 <= now_ns - self._chunk_begun_ns < self.settings.chunk_s * NS_PER_S
+        if not young or self._builder.size >= self.settings.chunk_mb * MB:
             self._write_chunk()
 
     def event(self, reason: str) -> None:
@@ -136,11 +135,12 @@ class Recorder:
             source=str(self._files.paths[-1]) if self._files.paths else str(self.settings.path),
             capture="ended" if self._closed else "streaming",
             frames=self.written,
-            dropped=counts.total_lost + self._files.lost,
+            dropped=counts.lost.total() + self.not_written,
             faults={
                 "lost_on_the_way": counts.lost.total(),
-                "not_written": counts.not_written + self._files.lost,
+                "not_written": self.not_written,
                 "malformed": counts.malformed,
+                "overrun": counts.overrun,
                 "events": counts.events,
             },
             memory_mb=self.size / MB,
@@ -234,8 +234,9 @@ class Recorder:
             "ended": why,
             "received": counts.received,
             "lost_on_the_way": counts.lost.total(),
-            "not_written": counts.not_written + self._files.lost,
+            "not_written": self.not_written,
             "malformed": counts.malformed,
+            "overrun": counts.overrun,
             "declared_drops": counts.drops,
             "events": json.dumps(self._ring.events if self._ring else []),
             "exact": json.dumps(self._exact, sort_keys=True),

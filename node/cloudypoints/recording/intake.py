@@ -1,0 +1,145 @@
+"""Everything that a node publishes, in the order in which it comes, for one who must miss nothing.
+
+A thread of its own empties the sockets into a queue of bounded bytes, so that a slow disk holds up
+no node; what does not fit is dropped and counted. (A `subscribe` keeps the newest alone.)
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections import deque
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any
+
+import zmq
+
+from cloudypoints.publisher import bulk_beside
+from cloudypoints.subscriber import connect_lanes
+from cloudypoints.timing import utc_ns
+
+log = logging.getLogger(__name__)
+
+# Messages that ZeroMQ holds while the thread is held up.
+_HIGH_WATER = {"fast": 1000, "bulk": 64}
+_ROUND = 32  # messages taken from one socket before the other has its turn
+
+
+@dataclass(frozen=True, slots=True)
+class Parcel:
+    """A message's parts, and when it came (UTC)."""
+
+    log_time_ns: int
+    parts: list[memoryview]
+
+    @property
+    def size(self) -> int:
+        """Bytes."""
+        return sum(part.nbytes for part in self.parts)
+
+
+class Intake:
+    """Receives from `with` on, until it is left. Raises EndpointError, WireError on entering."""
+
+    def __init__(
+        self,
+        endpoint: str,
+        topics: tuple[str, ...] = (),
+        *,
+        bulk_endpoint: str = "",
+        most_bytes: int = 256_000_000,
+    ) -> None:
+        self.overrun = 0  # messages that found the queue full
+        self.connected = threading.Event()  # set when every lane has been connected once
+        self._endpoints = {"fast": endpoint, "bulk": bulk_endpoint or bulk_beside(endpoint)}
+        self._topics = topics
+        self._most_bytes = most_bytes
+        self._changed = threading.Condition()  # guards the queue, its bytes and `_ended`
+        self._queue: deque[Parcel] = deque()
+        self._bytes = 0
+        self._ended = False
+        self._sockets: list[Any] = []
+        self._monitors: list[Any] = []
+
+    def take(self, timeout_s: float) -> list[Parcel]:
+        """What has come, the oldest first; empty when nothing did within the time."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._queue or self._ended, timeout_s)
+            taken = list(self._queue)
+            self._queue.clear()
+            self._bytes = 0
+        return taken
+
+    def __enter__(self) -> Intake:
+        self._context = zmq.Context()
+        self._sockets = connect_lanes(self._context, self._endpoints, self._topics, _HIGH_WATER)
+        self._monitors = [
+            socket.get_monitor_socket(zmq.EVENT_HANDSHAKE_SUCCEEDED) for socket in self._sockets
+        ]
+        self._woken, self._wake = self._context.socket(zmq.PAIR), self._context.socket(zmq.PAIR)
+        self._woken.bind("inproc://wake")
+        self._wake.connect("inproc://wake")
+        self._thread = threading.Thread(target=self._run, name="intake")
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._wake.send(b"")
+        self._thread.join()
+        self._wake.close(linger=0)
+        self._context.term()
+
+    def _run(self) -> None:
+        try:
+            self._until_woken()
+        except Exception:
+            log.exception("intake stopped")
+        finally:
+            for socket in self._sockets:
+                socket.disable_monitor()
+            for socket in (self._woken, *self._monitors, *self._sockets):
+                socket.close(linger=0)
+            with self._changed:
+                self._ended = True
+                self._changed.notify_all()
+
+    def _until_woken(self) -> None:
+        poller = zmq.Poller()
+        for socket in (self._woken, *self._monitors, *self._sockets):
+            poller.register(socket, zmq.POLLIN)
+        unconnected = set(self._monitors)
+        while True:
+            ready = dict(poller.poll())
+            if self._woken in ready:
+                return
+            for monitor in unconnected & ready.keys():
+                unconnected.discard(monitor)
+                poller.unregister(monitor)
+            if not unconnected:
+                self.connected.set()
+            for socket in self._sockets:
+                if socket in ready:
+                    self._take_what_piled_up(socket)
+
+    def _take_what_piled_up(self, socket: Any) -> None:
+        for _ in range(_ROUND):
+            try:
+                frames = socket.recv_multipart(zmq.NOBLOCK, copy=False)
+            except zmq.Again:
+                return
+            self._keep(Parcel(utc_ns(), [frame.buffer for frame in frames]))
+
+    def _keep(self, parcel: Parcel) -> None:
+        with self._changed:
+            if self._bytes + parcel.size > self._most_bytes:
+                self.overrun += 1
+                return
+            self._queue.append(parcel)
+            self._bytes += parcel.size
+            self._changed.notify_all()
