@@ -68,6 +68,10 @@ def add(commands: Any) -> None:
     )
     parser.add_argument("topics", nargs="*", metavar="TOPIC", help="kind or kind/camera")
     add_endpoint(parser)
+    parser.add_argument("--quiet", action="store_true", help="no table; the summary alone")
+    parser.add_argument(
+        "--until-eof", action="store_true", help="end when the standard input does: for programs"
+    )
     parser.add_argument("--seconds", type=float, metavar="S", help="end after this long")
     _add_amount(parser)
     _add_files(parser)
@@ -160,11 +164,12 @@ def record(options: argparse.Namespace) -> int:
         Recorder(settings) as recorder,
         intake,
         _beacon(options.status_endpoint) as beacon,
-        LiveTable(f"recording {options.endpoint}", _COLUMNS) as table,
+        _shown(options) as show,
     ):
         session = _Session(intake, recorder, triggers, beacon)
+        session.until_eof = options.until_eof
         with _signals(session):
-            session.until(Deadline(options.seconds), lambda row: table.show([row]))
+            session.until(Deadline(options.seconds), show)
     for path in recorder.paths:
         print(f"{path}: {path.stat().st_size / 1e6:.1f} MB")
     print(_summary(recorder))
@@ -203,6 +208,7 @@ class _Session:
         self._recorder = recorder
         self._triggers = triggers
         self._beacon = beacon
+        self.until_eof = False  # of the standard input
         self._stopping = threading.Event()
         self._by_hand = threading.Event()
         self._announced = False
@@ -234,7 +240,8 @@ class _Session:
             why = self._triggers.fired(message) if message is not None else ""
             if why:
                 self._recorder.event(why)
-        if self._by_hand.is_set() or _enter_pressed():
+        self._read_input()
+        if self._by_hand.is_set():
             self._by_hand.clear()
             self._recorder.event("by hand")
         self._recorder.counts.overrun = self._intake.overrun
@@ -244,11 +251,31 @@ class _Session:
             self._beacon.send(self._recorder.status())
         return len(parcels)
 
+    def _read_input(self) -> None:
+        """A line is an event; the end may end it all."""
+        listens = self.until_eof or sys.stdin.isatty()
+        if not listens or not select.select([sys.stdin], [], [], 0)[0]:
+            return
+        if sys.stdin.readline():
+            self.event()
+        elif self.until_eof:
+            self.stop()
+
     def _announce(self) -> None:
         """One line when the node can be heard; `run --record` waits for it."""
         if not self._announced and self._intake.connected.is_set():
             self._announced = True
             print(f"recording to {self._recorder.settings.path}", flush=True)
+
+
+@contextmanager
+def _shown(options: argparse.Namespace) -> Iterator[Callable[[Row], None]]:
+    """What shows a row: a table, or nothing."""
+    if options.quiet:
+        yield lambda row: None
+        return
+    with LiveTable(f"recording {options.endpoint}", _COLUMNS) as table:
+        yield lambda row: table.show([row])
 
 
 @contextmanager
@@ -282,13 +309,6 @@ def _beacon(endpoint: str) -> Iterator[Beacon | None]:
             print(f"cloudypoints: status/recorder is not published: {error}", file=sys.stderr)
             beacon = None
         yield beacon
-
-
-def _enter_pressed() -> bool:
-    """Whether a person at the terminal pressed Enter."""
-    if not sys.stdin.isatty() or not select.select([sys.stdin], [], [], 0)[0]:
-        return False
-    return bool(sys.stdin.readline())
 
 
 def _path_of(path: Path) -> Path:

@@ -9,10 +9,11 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from cloudypoints.cli.beside import RecorderBeside
 from cloudypoints.cli.options import (
     add_camera,
     add_node,
@@ -66,6 +67,9 @@ def add_run(commands: Any) -> None:
     parser.add_argument(
         "--picture", type=output_path, metavar="PNG", help="write an overview at the end"
     )
+    parser.add_argument(
+        "--record", type=output_path, metavar="FILE", help="write all of it, as `record` does"
+    )
     add_camera(parser)
     add_playback(parser)
     add_node(parser)
@@ -101,7 +105,9 @@ def run(options: argparse.Namespace) -> int:
         settings = config.load_settings(options.config)
     else:
         settings = config.settings_from(settings_document(options), "arguments")
-    with _running(settings) as node:
+    with ExitStack() as stack:
+        recorder = stack.enter_context(RecorderBeside(options.record)) if options.record else None
+        node = stack.enter_context(_running(settings, recorder))
         watch = Watch(node, start_s, truth=_all_from_demo(settings))
         watch.until(lambda: False, Deadline(options.seconds))
         if options.picture:
@@ -132,11 +138,11 @@ def demo(options: argparse.Namespace) -> int:
 
 
 @contextmanager
-def _running(settings: NodeSettings) -> Iterator[Node]:
+def _running(settings: NodeSettings, recorder: RecorderBeside | None = None) -> Iterator[Node]:
     """The node, stopped by Ctrl-C or SIGTERM as well as by the end of the block."""
     from cloudypoints.pipeline import Node
 
-    with Node(settings) as node:
+    with Node(settings, before_capture=recorder.start if recorder else None) as node:
         previous = {
             number: signal.signal(number, lambda *_: node.stop())
             for number in (signal.SIGINT, signal.SIGTERM)

@@ -52,7 +52,14 @@ class Node:
     EndpointError, CalibrationError, NoMetres.
     """
 
-    def __init__(self, settings: NodeSettings, *, open_source: OpenSource = open_source) -> None:
+    def __init__(
+        self,
+        settings: NodeSettings,
+        *,
+        open_source: OpenSource = open_source,
+        before_capture: Callable[[Publisher], None] | None = None,
+    ) -> None:
+        """`before_capture` is called when subscribers can connect and nothing has been sent yet."""
         self.settings = settings
         self.lines: dict[str, Line] = {}
         self.failed: dict[str, CloudyPointsError] = {}  # cameras that did not open, and why
@@ -60,6 +67,7 @@ class Node:
         self.publisher: Publisher
         self.control: ControlServer | None = None  # while recordings play
         self._open_source = open_source
+        self._before_capture = before_capture
         self._captured: Mailbox[Shot] = Mailbox()
         self._inferred: Mailbox[Shot] = Mailbox()
         self._ended = Event()  # set when the output stage has ended
@@ -131,6 +139,8 @@ class Node:
         self.model = model
         check_metres(model.card, self.settings.cloud, self.settings.ground)
         self.publisher = self._resources.enter_context(self._new_publisher(len(sources)))
+        if self._before_capture is not None:
+            self._before_capture(self.publisher)
         for name, source in sources.items():
             self.lines[name] = self._new_line(name, source)
         self._start_stages()
