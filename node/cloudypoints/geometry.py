@@ -34,6 +34,8 @@ __all__ = [
 
 Floats = NDArray[np.float32]
 
+_SAME_ASPECT = 0.01  # relative; what rounding to whole pixels may change
+
 # Optical axes (right, down, forward) written in vehicle axes (forward, left, up).
 _VEHICLE_FROM_OPTICAL = np.array([[0.0, 0.0, 1.0], [-1.0, 0.0, 0.0], [0.0, -1.0, 0.0]])
 
@@ -162,6 +164,21 @@ class Camera:
     def resized(self, width_px: int, height_px: int) -> Camera:
         """The same camera behind a picture stretched to another size."""
         return replace(self, intrinsics=self.intrinsics.resized(width_px, height_px))
+
+    def behind(self, width_px: int, height_px: int) -> Camera:
+        """The same camera behind pictures of another size, if they can be its.
+
+        Raises CalibrationError for another aspect: that is another crop of the sensor, and which
+        one nobody knows.
+        """
+        k = self.intrinsics
+        aspect = (width_px / height_px) / (k.width_px / k.height_px)
+        if abs(aspect - 1) > _SAME_ASPECT:
+            raise CalibrationError(
+                f"calibrated at {k.width_px}×{k.height_px}, but its pictures are "
+                f"{width_px}×{height_px}: another aspect; calibrate at that size"
+            )
+        return self.resized(width_px, height_px)
 
     def cropped(self, left_px: int, top_px: int, width_px: int, height_px: int) -> Camera:
         """The same camera behind a window of its picture."""

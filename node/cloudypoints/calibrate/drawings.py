@@ -15,6 +15,7 @@ from cloudypoints.picture.canvas import (
     CAPTION,
     GOOD,
     LINE,
+    MUTED,
     NIGHT,
     PANEL,
     WARN,
@@ -80,7 +81,7 @@ def lens_picture(camera: Camera) -> Canvas:
     rays_of_lines += [np.stack([np.full(120, at), fine_y], axis=1) for at in x]
     centre, focal = np.array([k.cx_px, k.cy_px]), np.array([k.fx_px, k.fy_px])
     straight = [(ray * focal + centre) * scale for ray in rays_of_lines]
-    lines(canvas, straight, LINE)
+    lines(canvas, straight, MUTED)
     for ray in rays_of_lines:
         points = np.concatenate([ray, np.ones((len(ray), 1))], axis=1)
         seen = project(points, camera) * scale
