@@ -115,14 +115,15 @@ class Restorer:
         self._slots.append(_Slot(recorded, ready=wire.stored != REBUILT))
         if kind in ("depth", "labels", "image"):
             self._newest[topic] = recorded
-        if kind == "image":
+        # An image is the last of its frame; it may have come within the same nanosecond.
+        if kind == "image" or wire.stored == REBUILT:
             self._rebuild_clouds(camera)
 
     def _rebuild_clouds(self, camera: str) -> None:
-        """An image is the last of its frame: the cloud that waits for it can be made."""
-        image = self._newest[f"image/{camera}"]
+        """Make the clouds that wait for the frame that has come."""
+        image = self._newest.get(f"image/{camera}")
         depth = self._newest.get(f"depth/{camera}")
-        if depth is None or _frame_of(depth) != _frame_of(image):
+        if image is None or depth is None or _frame_of(depth) != _frame_of(image):
             return
         labels = self._newest.get(f"labels/{camera}")
         if labels is not None and _frame_of(labels) != _frame_of(image):

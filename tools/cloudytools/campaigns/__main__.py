@@ -1,0 +1,81 @@
+"""Campaigns: python -m cloudytools.campaigns NAME."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import tempfile
+from pathlib import Path
+
+from cloudytools.campaigns.told import progress
+
+_EPILOG = """\
+campaigns:
+  kill    SIGKILL a recorder with fsync at random moments; every chunk on the disk must be there
+  damage  truncations, flipped bits, holes, stray bytes: a clear answer, under 512 MB, never a lie
+
+examples:
+  python -m cloudytools.campaigns kill --times 200
+  python -m cloudytools.campaigns damage --times 1000 --seed 2
+
+Exit code: 0 when every promise held, 1 when not.
+"""
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run one campaign and say what it came to."""
+    parser = argparse.ArgumentParser(
+        prog="python -m cloudytools.campaigns",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("name", choices=("kill", "damage", "victim"))
+    parser.add_argument("path", nargs="?", type=Path, help="victim alone: the file to write")
+    parser.add_argument("--times", type=int, default=200)
+    parser.add_argument("--seed", type=int, default=1)
+    chosen = parser.parse_args(arguments)
+    if chosen.name == "victim":
+        if chosen.path is None:
+            parser.error("victim needs the file to write")
+        from cloudytools.campaigns.kill import victim
+
+        victim(chosen.path)
+    with tempfile.TemporaryDirectory() as folder:
+        run = _kill if chosen.name == "kill" else _damage
+        return run(chosen.times, Path(folder), chosen.seed)
+
+
+def _kill(times: int, folder: Path, seed: int) -> int:
+    from cloudytools.campaigns.kill import kill
+
+    with progress("kills") as tell:
+        outcome = kill(times, folder, seed, tell)
+    print(
+        f"{outcome.kills} kills: {outcome.promised} frames were on the disk by a recorder's word, "
+        f"{outcome.recovered} recovered; {outcome.cut} files ended within a chunk"
+    )
+    return _ended(outcome.wrong, sound=outcome.sound)
+
+
+def _damage(times: int, folder: Path, seed: int) -> int:
+    from cloudytools.campaigns.damage import damage
+
+    with progress("damaged files") as tell:
+        outcome = damage(times, folder, seed, tell)
+    verdicts = ", ".join(f"{count} {name}" for name, count in outcome.verdicts.most_common())
+    print(
+        f"{outcome.cases} damaged files: {verdicts}; {outcome.saved} of {outcome.held} messages "
+        f"saved; at most {outcome.peak_mb:.0f} MB"
+    )
+    return _ended(outcome.wrong, sound=outcome.sound)
+
+
+def _ended(wrong: list[str], *, sound: bool) -> int:
+    for line in wrong[:20]:
+        print(f"wrong: {line}")
+    print("every promise held" if sound else f"{len(wrong)} promises broken")
+    return 0 if sound else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
