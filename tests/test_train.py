@@ -90,7 +90,7 @@ def test_a_run_cut_short_resumes_to_the_same_weights(run, experiment, tmp_path, 
             raise Cut
 
     with monkeypatch.context() as during:
-        during.setattr(train.StreetTraining, "on_train_epoch_start", cut)
+        during.setattr(train.Training, "on_train_epoch_start", cut)
         with pytest.raises(Cut):
             train.main(experiment, tmp_path)
     resumed = train.main(experiment, tmp_path, resume=True)

@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
+import contextlib
+import pickle
 import subprocess
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
 from pydantic import BaseModel, ConfigDict, ValidationError
-from torch import Tensor
+from torch import Tensor, nn
 
 from cloudypoints.errors import ModelError
 from cloudypoints.inference.card import first_fault
 from cloudytools.experiment import Experiment
-from cloudytools.models import StreetNet
+from cloudytools.tasks import Task, task_of
 
-LAST = "last.ckpt"
+LAST, BEST = "last.ckpt", "best.ckpt"  # of a run's folder; the best has the least validation loss
 _PREFIX = "network."  # of the network's weights inside the training module's
 
 
@@ -30,6 +32,7 @@ class Record(BaseModel):
     step: int
     pictures: int  # in the training data
     data_fingerprint: str
+    focal_px: float = 0.0  # of the first training picture at the last stage's width; 0: unknown
     commit: str  # of this code; "unknown" outside a git checkout
     scores: dict[str, float]  # on the validation data
 
@@ -46,16 +49,31 @@ class Checkpoint:
         """A checkpoint file, or the last one of a run's folder. Raises ModelError."""
         path = source / LAST if source.is_dir() else source
         record = read_record(path)
-        state = torch.load(path, map_location="cpu", weights_only=True)["state_dict"]
+        try:
+            state = torch.load(path, map_location="cpu", weights_only=True)["state_dict"]
+        except (OSError, RuntimeError, KeyError, pickle.UnpicklingError) as error:
+            raise ModelError(f"{path}: no whole checkpoint: {first_line(error)}") from error
         weights = {k.removeprefix(_PREFIX): v for k, v in state.items() if k.startswith(_PREFIX)}
         return cls(record, weights)
 
-    def network(self) -> StreetNet:
-        """The network with these weights."""
-        size = self.record.experiment.network
-        network = StreetNet(size.widths, size.blocks)
-        network.load_state_dict(self.weights)
-        return network
+    def task(self) -> Task:
+        """The family with these weights. Raises ModelError where they are of another network."""
+        experiment = self.record.experiment
+        if "pretrained" in type(experiment.task).model_fields:  # its weights are here already
+            learned = experiment.task.model_copy(update={"pretrained": False})
+            experiment = experiment.model_copy(update={"task": learned})
+        task = task_of(experiment)
+        self.put_into(task.network)
+        return task
+
+    def put_into(self, network: nn.Module) -> None:
+        """Its weights are this checkpoint's. Raises ModelError where they are of another one."""
+        try:
+            network.load_state_dict(self.weights)
+        except RuntimeError as error:
+            raise ModelError(
+                f"these weights are of another network: {first_line(error)}"
+            ) from error
 
 
 def read_record(path: Path) -> Record:
@@ -70,14 +88,36 @@ def read_record(path: Path) -> Record:
         raise ModelError(f"{beside}: {first_fault(error)}") from error
 
 
-def write(path: Path, save: Any, record: Record) -> None:
-    """`save(path)` and the record beside it; a kill in between leaves whole files."""
+@contextlib.contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """A name to write to that takes the path's place once it is whole.
+
+    Raises ModelError where it cannot be written (a full disk); what was begun is removed.
+    """
     fresh = path.with_suffix(".new")
-    save(fresh)
-    fresh.replace(path)
-    beside = path.with_suffix(".json")
-    fresh.write_text(record.model_dump_json(indent=2), encoding="utf-8")
-    fresh.replace(beside)
+    fresh.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        yield fresh
+        fresh.replace(path)
+    except (OSError, RuntimeError) as error:  # torch's writer raises RuntimeError
+        with contextlib.suppress(OSError):
+            fresh.unlink(missing_ok=True)
+        raise ModelError(
+            f"{path}: cannot be saved: {first_line(error)}; "
+            f"{'the one before stays' if path.exists() else 'there is none before it'}"
+        ) from error
+
+
+def write_record(path: Path, record: Record) -> None:
+    """The record beside a checkpoint. Raises ModelError where it cannot be written."""
+    with replacing(path.with_suffix(".json")) as fresh:
+        fresh.write_text(record.model_dump_json(indent=2), encoding="utf-8")
+
+
+def first_line(error: BaseException) -> str:
+    """What an exception says, in one line."""
+    lines = str(error).strip().splitlines()
+    return lines[0][:300] if lines else type(error).__name__
 
 
 def commit_of_this_code() -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tomllib
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import (
     BaseModel,
@@ -20,9 +20,11 @@ from pydantic import (
 
 from cloudypoints.errors import ConfigError
 from cloudypoints.inference.card import first_fault
-from cloudytools.models import STRIDE_PX
 
+STRIDE_PX = 32  # the networks' coarsest grid; picture sides must be multiples of it
+Architecture = Literal["unet", "deeplabv3plus", "segformer"]  # of segmentation
 Share = Annotated[float, Field(ge=0, le=1)]
+Widths = Annotated[tuple[PositiveInt, ...], Field(min_length=2, max_length=6)]  # of a U-Net
 
 
 class _Section(BaseModel):
@@ -30,10 +32,15 @@ class _Section(BaseModel):
 
 
 class Data(_Section):
-    """Where the shards lie, relative to the working directory."""
+    """Which dataset, in its official layout; folders are relative to the working directory."""
 
+    kind: Literal["streets", "cityscapes", "diode", "redweb", "composed"] = "streets"
     train: Path
     validation: Path
+    splits: tuple[str, str] = ("train", "val")  # of the two folders, which may be one
+    only: str = ""  # a part of it: indoors, a city
+    pictures: NonNegativeInt = 0  # in an epoch, drawn anew each time; 0: all
+    validation_pictures: NonNegativeInt = 0  # evenly spread over all of them; 0: all
     workers: NonNegativeInt = 1  # processes that prepare pictures; 0: the training process itself
 
 
@@ -48,20 +55,99 @@ class Augmentation(_Section):
     photometric: Share = 1.0  # strength of colour, blur, noise and compression
 
 
-class Network(_Section):
-    """The size of a `StreetNet`: channels and residual blocks at 1/4, 1/8, 1/16 and 1/32."""
-
-    widths: tuple[PositiveInt, PositiveInt, PositiveInt, PositiveInt] = (32, 64, 96, 160)
-    blocks: tuple[PositiveInt, PositiveInt, PositiveInt, PositiveInt] = (2, 2, 2, 2)
-
-
 class Loss(_Section):
-    """How the parts of the loss are weighed against L1 on log depth."""
+    """How the parts of a street network's loss are weighed against L1 on log depth."""
 
     gradient: NonNegativeFloat = 0.5
     labels: NonNegativeFloat = 0.3
     sky: NonNegativeFloat = 0.1  # pushes the sky's depth beyond 80 m
     obstacles: PositiveFloat = 1.5  # weight of a pixel that is not flat ground
+
+
+class Street(_Section):
+    """Metric depth and categories by a `StreetNet`."""
+
+    family: Literal["street"] = "street"
+    widths: tuple[PositiveInt, PositiveInt, PositiveInt, PositiveInt] = (32, 64, 96, 160)
+    blocks: tuple[PositiveInt, PositiveInt, PositiveInt, PositiveInt] = (2, 2, 2, 2)  # 1/4 to 1/32
+    loss: Loss = Loss()
+
+
+class DepthLoss(_Section):
+    """How the parts of a metric depth loss are weighed; 0 leaves one out."""
+
+    structural: NonNegativeFloat = 0.85
+    l1: NonNegativeFloat = 0.1
+    smoothness: NonNegativeFloat = 0.1
+    scale_invariant: NonNegativeFloat = 0.0
+
+
+class MetricDepth(_Section):
+    """Metric depth alone, by a `UNet`."""
+
+    family: Literal["depth"]
+    widths: Widths = (16, 32, 64, 128, 256)
+    loss: DepthLoss = DepthLoss()
+
+
+class RelativeLoss(_Section):
+    """How the parts of a relative depth loss are weighed; 0 leaves one out."""
+
+    ranking: NonNegativeFloat = 1.0
+    pairs: PositiveInt = 3000  # a picture, drawn anew in each step
+    guided: Share = 0.5  # of the pairs: across the picture's edges
+    tolerance: NonNegativeFloat = 0.02  # of a ratio of nearness: closer than this is equal
+    invariant: NonNegativeFloat = 0.0  # scale-and-shift-invariant, with gradient matching
+    regions: NonNegativeFloat = 0.0  # ordinal distances between categories, as a regression
+
+
+class Relative(_Section):
+    """Relative depth, by a `RelativeNet`."""
+
+    family: Literal["relative"]
+    encoder: str = "resnet50"
+    width: PositiveInt = 256
+    pretrained: bool = False
+    loss: RelativeLoss = RelativeLoss()
+
+
+class SegmentationLoss(_Section):
+    """How the parts of a segmentation loss are weighed; 0 leaves one out."""
+
+    entropy: NonNegativeFloat = 1.0
+    dice: NonNegativeFloat = 0.5
+    focal: NonNegativeFloat = 0.0
+
+
+class Segmentation(_Section):
+    """Categories alone: `widths` are the U-Net's, `encoder` and `pretrained` the others'."""
+
+    family: Literal["segmentation"]
+    architecture: Architecture = "unet"
+    widths: Widths = (16, 32, 64, 128, 256)
+    encoder: str = "resnet18"
+    pretrained: bool = False
+    loss: SegmentationLoss = SegmentationLoss()
+
+
+class TwoInputLoss(_Section):
+    """How the parts of a two-input loss are weighed."""
+
+    mask: NonNegativeFloat = 1.0
+    depth: NonNegativeFloat = 0.5
+
+
+class TwoInput(_Section):
+    """Mask and depth from a picture and its background, by a `TwoInputNet`."""
+
+    family: Literal["two_input"]
+    widths: Widths = (16, 32, 64, 128)
+    loss: TwoInputLoss = TwoInputLoss()
+
+
+Task = Annotated[
+    Street | MetricDepth | Relative | Segmentation | TwoInput, Field(discriminator="family")
+]
 
 
 class Stage(_Section):
@@ -88,12 +174,15 @@ class Experiment(_Section):
     begin_with: str = ""  # a run's folder: its averaged weights are where this one begins
     data: Data
     augmentation: Augmentation = Augmentation()
-    network: Network = Network()
-    loss: Loss = Loss()
+    task: Task = Street()
     stages: tuple[Stage, ...] = Field(min_length=1)
     learning_rate: PositiveFloat = 2e-3  # the peak of the one-cycle schedule
+    warm_up: Annotated[float, Field(gt=0, lt=1)] = 0.1  # share of all steps on the way to the peak
     weight_decay: NonNegativeFloat = 0.01
     average_decay: Share = 0.998  # of the exponential moving average of weights, a step
+    patience: NonNegativeInt = 0  # epochs without a better validation before it ends; 0: never
+    precision: Literal["32-true", "16-mixed", "bf16-mixed"] = "32-true"
+    devices: PositiveInt = 1  # GPUs, or processes on the CPU
     valid_range_m: tuple[PositiveFloat, PositiveFloat] = (0.5, 100.0)
 
     def stage_of(self, epoch: int) -> Stage:

@@ -1,7 +1,8 @@
 """Weights into a file that the node runs: `python -m cloudytools.export RUN --out FILE`.
 
 The file carries its model card, and onnxruntime's answer is compared with torch's on the same input
-before anything is written.
+before anything is written. Pictures go in as bytes and are normalised inside the graph, or
+(`--preprocessing node`) as normalised numbers, which the node then prepares as the card says.
 """
 
 from __future__ import annotations
@@ -10,149 +11,254 @@ import argparse
 import json
 import sys
 from pathlib import Path
+from typing import Any, Literal
 
 import numpy as np
 import onnx
 import onnxruntime
 import torch
-from torch import Tensor
+from numpy.typing import NDArray
+from torch import Tensor, nn
 
 from cloudypoints.errors import CloudyPointsError, ModelError
-from cloudypoints.inference.card import METADATA_KEY, ModelCard, PictureInput
-from cloudypoints.messages import CATEGORY_NAMES
-from cloudytools.checkpoint import Checkpoint
-from cloudytools.experiment import Stage
-from cloudytools.models import ShippedStreet, StreetNet
+from cloudypoints.inference.card import METADATA_KEY, ModelCard
+from cloudytools.checkpoint import BEST, Checkpoint, Record
+from cloudytools.tasks import Task
 
-MAX_BYTES = 10_000_000
 MAX_DEPTH_DIFFERENCE = 1e-3  # relative, anywhere in the picture
 MAX_LABEL_DIFFERENCE = 1e-3  # share of pixels: two scores may be equal but for rounding
+MAX_MASK_DIFFERENCE = 2  # of 255
+Preprocessing = Literal["graph", "node"]
 _OPSET = 18
 
+_EXAMPLES = """examples:
+  python -m cloudytools.export runs/street_tiny --out street.onnx
+  python -m cloudytools.export runs/street_tiny/best.ckpt --out street.onnx --preprocessing node
+  python -m cloudytools.export runs/street_tiny --out street.onnx --variants --json variants.json
+"""
 
-def export(network: StreetNet, card: ModelCard, out: Path) -> ModelCard:
-    """Write `network` with `card` to `out`; the card as written, with the measured difference.
 
-    Raises ModelError when the file would be too large or onnxruntime disagrees with torch.
+def export(
+    task: Task, card: ModelCard, out: Path, *, preprocessing: Preprocessing = "graph"
+) -> ModelCard:
+    """Write a family's network with `card` to `out`; the card as written, with the differences.
+
+    Raises ModelError when onnxruntime disagrees with torch or the file cannot be written.
     """
-    shipped = ShippedStreet(network, card.valid_range).eval()
-    inputs = _noise(card.picture.height_px, card.picture.width_px)
+    shipped = task.shipped().eval()
+    if preprocessing == "node":
+        card = _numbers_in(card, task.network.picture)
+    inputs = _noise(card)
     program = _onnx_of(shipped, inputs, card)
-    scores = card.scores | differences(program.SerializeToString(), shipped, inputs)
+    scores = card.scores | differences(program.SerializeToString(), shipped, card, inputs)
     final = card.model_copy(update={"scores": scores})
-    program.metadata_props.add(key=METADATA_KEY, value=final.dumps())
-    content = program.SerializeToString()
-    if len(content) > MAX_BYTES:
-        raise ModelError(
-            f"{out}: {len(content):,} bytes; the embedded model may have {MAX_BYTES:,}"
-        )
-    out.parent.mkdir(parents=True, exist_ok=True)
-    out.write_bytes(content)
+    write(program, final, out)
     return final
 
 
+def write(program: onnx.ModelProto, card: ModelCard, out: Path) -> None:
+    """A graph and its card as one file. Raises ModelError where it cannot be written."""
+    del program.metadata_props[:]
+    program.metadata_props.add(key=METADATA_KEY, value=card.dumps())
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        out.write_bytes(program.SerializeToString())
+    except OSError as error:
+        raise ModelError(f"{out}: cannot be written: {error.strerror}") from error
+
+
 def differences(
-    content: bytes, shipped: ShippedStreet, inputs: tuple[Tensor, Tensor]
+    content: bytes, shipped: nn.Module, card: ModelCard, inputs: tuple[Tensor, ...]
 ) -> dict[str, float]:
     """How far onnxruntime is from torch. Raises ModelError beyond the bounds."""
     session = onnxruntime.InferenceSession(content, providers=["CPUExecutionProvider"])
-    image, geometry = (tensor.numpy() for tensor in inputs)
-    depth_m, labels = session.run(["depth", "labels"], {"image": image, "geometry": geometry})
+    feeds = dict(zip(_inputs(card), (tensor.numpy() for tensor in inputs), strict=True))
+    found = session.run(list(card.outputs.values()), feeds)
     with torch.no_grad():
-        wanted_m, wanted_labels = (tensor.numpy() for tensor in shipped(*inputs))
-    depth_difference = float(np.max(np.abs(depth_m - wanted_m) / wanted_m))
-    label_difference = float(np.mean(labels != wanted_labels))
-    if not (depth_difference <= MAX_DEPTH_DIFFERENCE and label_difference <= MAX_LABEL_DIFFERENCE):
-        raise ModelError(
-            f"onnxruntime and torch disagree: depth by {depth_difference:.2g} (bound "
-            f"{MAX_DEPTH_DIFFERENCE}), labels at {label_difference:.2%} of the pixels"
-        )
-    return {
-        "onnx_depth_difference": depth_difference,
-        "onnx_label_difference": label_difference,
-    }
+        wanted = [tensor.numpy() for tensor in shipped(*inputs)]
+    pairs = zip(card.outputs, found, wanted, strict=True)
+    scores = {f"onnx_{what}_difference": _difference(what, *pair) for what, *pair in pairs}
+    for what, bound in _BOUNDS.items():
+        difference = scores.get(f"onnx_{what}_difference", 0.0)
+        if not difference <= bound:
+            raise ModelError(
+                f"onnxruntime and torch disagree: {what} by {difference:.2g} (bound {bound:g})"
+            )
+    return scores
 
 
-def street_card(size: Stage, valid_range_m: tuple[float, float]) -> ModelCard:
-    """The card of a street network for pictures of this size, before anything was measured."""
-    return ModelCard(
-        name="street",
-        depth="metric",
-        unit="m",
-        valid_range=valid_range_m,
-        picture=PictureInput(
-            width_px=size.width_px, height_px=size.height_px, layout="nhwc", dtype="uint8"
-        ),
-        geometry_input="geometry",
-        labels_output="labels",
-        labels=CATEGORY_NAMES,
-        licence="MIT",
-        trained_on="nothing: untrained weights",
-    )
+_BOUNDS = {
+    "depth": MAX_DEPTH_DIFFERENCE,
+    "labels": MAX_LABEL_DIFFERENCE,
+    "mask": MAX_MASK_DIFFERENCE,
+}
 
 
-def main(source: Path, out: Path, evaluation: Path | None = None) -> ModelCard:
-    """Export a run's or checkpoint's averaged weights, with its own and an evaluation's scores."""
-    checkpoint = Checkpoint.load(source)
-    size = checkpoint.record.experiment.stages[-1]
-    card = street_card(size, checkpoint.record.experiment.valid_range_m)
-    scores = dict(checkpoint.record.scores)
+def _difference(what: str, found: NDArray[Any], wanted: NDArray[Any]) -> float:
+    """Depth: largest relative one; labels: share of pixels; mask: largest, of 255."""
+    if what == "labels":
+        return float(np.mean(found != wanted))
+    apart = np.abs(found.astype(np.float64) - wanted)
+    if what == "mask":
+        return float(apart.max())
+    floor = 1e-3 * np.abs(wanted).max()  # relative depth may be nought
+    return float(np.max(apart / np.maximum(np.abs(wanted), floor)))
+
+
+def card_of(task: Task, record: Record, evaluation: Path | None = None) -> ModelCard:
+    """The card of a trained network, with the scores of its run and of an evaluation."""
+    experiment = record.experiment
+    scores = dict(record.scores)
     relative_error = scores.get("validation_abs_rel", 0.0)
     if evaluation is not None:
         measured = json.loads(evaluation.read_text(encoding="utf-8"))["model"]
         scores |= {f"lidar_{name}": value for name, value in measured.items()}
         relative_error = measured["abs_rel"]
-    card = card.model_copy(
+    sees_no_camera = experiment.task.family in ("depth", "two_input")
+    return task.card(experiment.stages[-1]).model_copy(
         update={
             "scores": scores,
             "relative_error": relative_error,
-            "trained_on": f"{checkpoint.record.pictures} pictures of cloudytools.scenes "
-            f"(fingerprint {checkpoint.record.data_fingerprint}), nothing else",
+            "assumed_focal_px": record.focal_px if sees_no_camera else 0.0,
+            "trained_on": _trained_on(record),
         }
     )
-    return export(checkpoint.network(), card, out)
 
 
-def _onnx_of(
-    shipped: ShippedStreet, inputs: tuple[Tensor, Tensor], card: ModelCard
-) -> onnx.ModelProto:
+def main(
+    source: Path,
+    out: Path,
+    evaluation: Path | None = None,
+    *,
+    preprocessing: Preprocessing = "graph",
+) -> ModelCard:
+    """Export a run's or checkpoint's averaged weights, with its own and an evaluation's scores."""
+    checkpoint = Checkpoint.load(source)
+    task = checkpoint.task()
+    card = card_of(task, checkpoint.record, evaluation)
+    return export(task, card, out, preprocessing=preprocessing)
+
+
+def _trained_on(record: Record) -> str:
+    kind = record.experiment.data.kind
+    named = "cloudytools.scenes" if kind == "streets" else kind
+    begun = getattr(record.experiment.task, "pretrained", False)
+    encoder = "and its encoder on ImageNet" if begun else "nothing else"
+    return (
+        f"{record.pictures} pictures of {named} (fingerprint {record.data_fingerprint}), {encoder}"
+    )
+
+
+def _numbers_in(card: ModelCard, picture: Any) -> ModelCard:
+    """The same card for pictures that come normalised, channels first."""
+    changes = {"layout": "nchw", "dtype": "float32", "mean": picture.mean, "std": picture.std}
+    return card.model_copy(update={"picture": card.picture.model_copy(update=changes)})
+
+
+def _inputs(card: ModelCard) -> list[str]:
+    """Names of what goes in, in the order that the networks take it."""
+    return [n for n in (card.picture.name, card.geometry_input, card.background_input) if n]
+
+
+def _onnx_of(shipped: nn.Module, inputs: tuple[Tensor, ...], card: ModelCard) -> onnx.ModelProto:
     batch = torch.export.Dim("batch", min=1, max=64)
     program = torch.onnx.export(
         shipped,
         inputs,
-        input_names=[card.picture.name, card.geometry_input],
-        output_names=[card.depth_output, card.labels_output],
+        input_names=_inputs(card),
+        output_names=list(card.outputs.values()),
         opset_version=_OPSET,
         dynamo=True,
-        dynamic_shapes={"image": {0: batch}, "geometry": {0: batch}},
+        dynamic_shapes=tuple({0: batch} for _ in inputs),
         verbose=False,
     )
     assert program is not None
     return program.model_proto
 
 
-def _noise(height_px: int, width_px: int) -> tuple[Tensor, Tensor]:
-    """Two pictures and geometries of noise: every weight takes part."""
+def _noise(card: ModelCard) -> tuple[Tensor, ...]:
+    """Two of everything that goes in, noise: every weight takes part."""
     generator = torch.Generator().manual_seed(0)
-    image = torch.randint(0, 256, (2, height_px, width_px, 3), generator=generator)
-    geometry = torch.rand((2, 3, height_px, width_px), generator=generator)
-    return image.to(torch.uint8), geometry
+    height_px, width_px = card.picture.height_px, card.picture.width_px
+
+    def picture() -> Tensor:
+        if card.picture.dtype == "float32":
+            return torch.randn((2, 3, height_px, width_px), generator=generator)
+        shape = (2, height_px, width_px, 3)
+        return torch.randint(0, 256, shape, generator=generator).to(torch.uint8)
+
+    inputs = [picture()]
+    if card.geometry_input:
+        inputs.append(torch.rand((2, 3, height_px, width_px), generator=generator))
+    if card.background_input:
+        inputs.append(picture())
+    return tuple(inputs)
 
 
-def _arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="python -m cloudytools.export", description=__doc__)
-    parser.add_argument("source", type=Path, help="a run's folder, or one of its checkpoints")
+def _arguments(arguments: list[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="python -m cloudytools.export",
+        description=__doc__,
+        epilog=_EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("source", type=Path, help=f"a run's folder, or its {BEST}")
     parser.add_argument("--out", type=Path, required=True, help="the ONNX file to write")
     parser.add_argument(
         "--evaluation", type=Path, help="JSON of `cloudytools.evaluate lidar`: goes into the card"
     )
-    return parser.parse_args()
+    parser.add_argument(
+        "--preprocessing",
+        choices=("graph", "node"),
+        default="graph",
+        help="who normalises pictures (default: the graph)",
+    )
+    parser.add_argument(
+        "--variants",
+        action="store_true",
+        help="write fp16 and int8 files beside it, calibrated on the run's training data, and "
+        "measure all three on its validation data",
+    )
+    parser.add_argument("--json", type=Path, help="write the variants' figures here")
+    parser.add_argument(
+        "--max-bytes", type=int, default=0, help="refuse a larger file; the embedded one: 10000000"
+    )
+    return parser.parse_args(arguments)
+
+
+def command(arguments: list[str] | None = None) -> int:
+    """The command line; the exit code."""
+    chosen = _arguments(arguments)
+    try:
+        card = main(
+            chosen.source, chosen.out, chosen.evaluation, preprocessing=chosen.preprocessing
+        )
+        _check_size(chosen.out, chosen.max_bytes)
+        print(f"{chosen.out}: {chosen.out.stat().st_size:,} bytes, {card.scores}")
+        if chosen.variants:
+            _variants(chosen)
+    except CloudyPointsError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+def _check_size(out: Path, max_bytes: int) -> None:
+    size = out.stat().st_size
+    if max_bytes and size > max_bytes:
+        out.unlink()
+        raise ModelError(f"{out}: {size:,} bytes, but it may have {max_bytes:,}; nothing is kept")
+
+
+def _variants(chosen: argparse.Namespace) -> None:
+    from cloudytools import quantise
+
+    wanted = Checkpoint.load(chosen.source).record.experiment.data
+    found = quantise.variants(chosen.out, wanted)
+    quantise.show(found)
+    if chosen.json is not None:
+        chosen.json.write_text(json.dumps(found, indent=2), encoding="utf-8")
 
 
 if __name__ == "__main__":
-    arguments = _arguments()
-    try:
-        written = main(arguments.source, arguments.out, arguments.evaluation)
-    except CloudyPointsError as error:
-        sys.exit(f"error: {error}")
-    print(f"{arguments.out}: {arguments.out.stat().st_size:,} bytes, {written.scores}")
+    sys.exit(command())

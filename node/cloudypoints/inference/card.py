@@ -21,8 +21,14 @@ from cloudypoints.messages import Category
 
 METADATA_KEY = "cloudypoints"
 
-DepthKind = Literal["metric", "inverse", "affine_inverse", "disparity"]
-_UNITS: dict[str, str] = {"metric": "m", "inverse": "1/m", "affine_inverse": "1", "disparity": "px"}
+DepthKind = Literal["metric", "inverse", "affine_inverse", "disparity", "none"]
+_UNITS: dict[str, str] = {
+    "metric": "m",
+    "inverse": "1/m",
+    "affine_inverse": "1",
+    "disparity": "px",
+    "none": "",
+}
 
 
 # Names that models use for what they see, and the Cityscapes category of each.
@@ -62,19 +68,24 @@ class PictureInput(_Strict):
 
 
 class ModelCard(_Strict):
-    """Typed depth: what comes out, in which unit and range, and what must go in."""
+    """Typed depth: what comes out, in which unit and range, and what must go in.
+
+    A model that sees categories or a mask alone says `depth` "none", unit "" and depth_output "".
+    """
 
     card: Literal[1] = 1  # version of this document
     name: str = Field(min_length=1, max_length=100)
     depth: DepthKind
-    unit: Literal["m", "1/m", "1", "px"]
+    unit: Literal["m", "1/m", "1", "px", ""]
     valid_range: tuple[float, float] = (0.1, 100.0)  # in `unit`; outside it the output is unknown
     picture: PictureInput
     # Input of (N, 3, H, W) float32: ray x / z, ray y / z, 1 / depth of the flat ground (1/m).
     geometry_input: str = ""  # "" for none
+    background_input: str = ""  # the same view without what is looked for, as `picture`; "": none
     depth_output: str = "depth"  # (N, H, W) or (N, 1, H, W) float32
     labels_output: str = ""  # (N, H, W) uint8 or int64, the index into `labels`; "" for none
     labels: tuple[str, ...] = ()
+    mask_output: str = ""  # (N, H, W) uint8, 255 × how surely it is foreground; "" for none
     assumed_focal_px: Annotated[float, Field(ge=0)] = 0.0  # of the input picture; 0: any camera
     relative_error: Annotated[float, Field(ge=0)] = (
         0.0  # AbsRel on its test set; bounds are made of it
@@ -91,7 +102,21 @@ class ModelCard(_Strict):
             raise ValueError(f"valid_range {self.valid_range} must rise from ≥ 0")
         if bool(self.labels_output) != bool(self.labels):
             raise ValueError("labels_output and labels come together or not at all")
+        if bool(self.depth_output) != (self.depth != "none"):
+            raise ValueError('depth "none" and an empty depth_output come together or not at all')
+        if not (self.depth_output or self.labels_output or self.mask_output):
+            raise ValueError("a model must give depth, labels or a mask")
         return self
+
+    @property
+    def outputs(self) -> dict[str, str]:
+        """What comes out, by what it is called in the file."""
+        named = {
+            "depth": self.depth_output,
+            "labels": self.labels_output,
+            "mask": self.mask_output,
+        }
+        return {what: name for what, name in named.items() if name}
 
     def dumps(self) -> str:
         """The document to store under `METADATA_KEY`."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 from pathlib import Path
@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cloudypoints.errors import MissingExtra, ModelError
-from cloudypoints.geometry import Camera, ground_inverse_depth, rays_of
+from cloudypoints.geometry import Camera, Intrinsics, ground_inverse_depth, rays_of
 from cloudypoints.inference.card import CATEGORY_OF_NAME, ModelCard, card_from
 from cloudypoints.inference.provider import open_session
 from cloudypoints.masks import only, within
@@ -37,15 +37,18 @@ class View:
     camera: Camera  # that of the grid, which every output lies on
     inner: tuple[int, int, int, int]  # left, top, width, height of the picture on the grid, px
     geometry: NDArray[np.float32]  # (3, H, W): ray x / z, ray y / z, 1 / depth of the flat ground
+    # (H, W, 3) RGB on the grid, for models that take one; black until `with_background`
+    background: NDArray[np.uint8]
 
 
 @dataclass(frozen=True, slots=True)
 class Result:
     """What the model saw in one picture, on its grid."""
 
-    depth: NDArray[np.float32]  # (H, W) in the card's unit, NaN where unknown
+    depth: NDArray[np.float32]  # (H, W) in the card's unit, NaN where unknown, all of it for "none"
     labels: NDArray[np.uint8] | None  # (H, W) Category ids, None where the model has none
     picture: NDArray[np.uint8]  # (H, W, 3) RGB, the very pixels that went in
+    mask: NDArray[np.uint8] | None = None  # (H, W) 255 × how surely it is foreground
 
 
 class Model:
@@ -87,7 +90,12 @@ class Model:
             camera = fitted.cropped(-left, -top, width, height)
         rays = rays_of(camera)
         geometry = np.concatenate([np.nan_to_num(rays), ground_inverse_depth(camera, rays)[None]])
-        return View(source, camera, inner, np.ascontiguousarray(geometry, np.float32))
+        empty = np.zeros((height, width, 3), np.uint8)
+        return View(source, camera, inner, np.ascontiguousarray(geometry, np.float32), empty)
+
+    def with_background(self, view: View, background: NDArray[np.uint8]) -> View:
+        """The view before this background, a picture of the source's size, (H, W, 3) uint8 RGB."""
+        return replace(view, background=self.fit(background, view))
 
     def fit(self, picture: NDArray[np.uint8], view: View) -> NDArray[np.uint8]:
         """The source's picture on the model's grid, (H, W, 3) uint8 RGB, black at the rims."""
@@ -112,24 +120,25 @@ class Model:
         """The same for pictures that `fit` has laid on the grid; one run if the batch is free."""
         if len(fitted) > 1 and not self.dynamic_batch:
             return [self.infer_fitted([f], [v])[0] for f, v in zip(fitted, views, strict=True)]
-        outputs = self._run(fitted, [view.geometry for view in views])
-        depths = outputs[0].reshape(len(fitted), *outputs[0].shape[-2:])
-        labels = outputs[1] if self.card.labels_output else [None] * len(fitted)
+        outputs = self._run(fitted, views)
         return [
-            self._result(depth, label, picture, view)
-            for depth, label, picture, view in zip(depths, labels, fitted, views, strict=True)
+            self._result({what: output[row] for what, output in outputs.items()}, picture, view)
+            for row, (picture, view) in enumerate(zip(fitted, views, strict=True))
         ]
 
     def _run(
-        self, fitted: Sequence[NDArray[np.uint8]], geometries: Sequence[NDArray[np.float32]]
-    ) -> list[Any]:
+        self, fitted: Sequence[NDArray[np.uint8]], views: Sequence[View]
+    ) -> dict[str, NDArray[Any]]:
+        """What the card says that comes out, by what it is: depth, labels, mask."""
         card = self.card
         feeds: dict[str, NDArray[Any]] = {card.picture.name: self._tensor(fitted)}
         if card.geometry_input:
-            feeds[card.geometry_input] = _stacked(geometries)
-        wanted = [name for name in (card.depth_output, card.labels_output) if name]
+            feeds[card.geometry_input] = _stacked([view.geometry for view in views])
+        if card.background_input:
+            feeds[card.background_input] = self._tensor([view.background for view in views])
         try:
-            return list(self.session.run(wanted, feeds))
+            outputs = self.session.run(list(card.outputs.values()), feeds)
+            return dict(zip(card.outputs, outputs, strict=True))
         except Exception as error:
             raise ModelError(f"{self.where}: inference failed: {error}") from error
 
@@ -146,37 +155,38 @@ class Model:
         return np.ascontiguousarray(pictures)
 
     def _result(
-        self,
-        depth: NDArray[Any],
-        labels: NDArray[Any] | None,
-        picture: NDArray[np.uint8],
-        view: View,
+        self, outputs: dict[str, NDArray[Any]], picture: NDArray[np.uint8], view: View
     ) -> Result:
-        known = within(depth, *self.card.valid_range)
+        labels, mask = outputs.get("labels"), outputs.get("mask")
         categories = None
         if labels is not None:
             categories = np.asarray(
                 cv2.LUT(labels.astype(np.uint8, copy=False), self._category_of), np.uint8
             )
+        if "depth" not in outputs:
+            unknown = np.full(picture.shape[:2], np.nan, np.float32)
+            return Result(unknown, categories, picture, mask)
+        depth: NDArray[Any] = outputs["depth"].reshape(picture.shape[:2])
+        known = within(depth, *self.card.valid_range)
+        if categories is not None:
             known[categories == Category.SKY] = 0
         left, top, width, height = view.inner
         if (width, height) != (depth.shape[1], depth.shape[0]):
             inside = np.zeros_like(known)
             inside[top : top + height, left : left + width] = 255
             known &= inside
-        return Result(only(known, depth), categories, picture)
+        return Result(only(known, depth), categories, picture, mask)
 
     def _warm_up(self) -> None:
         """Run once on grey: it allocates, and shows whether the outputs are as stated."""
         height, width = self.card.picture.height_px, self.card.picture.width_px
         grey = np.full((height, width, 3), 128, np.uint8)
-        outputs = self._run([grey], [np.zeros((3, height, width), np.float32)])
-        names = (self.card.depth_output, self.card.labels_output)
-        for name, output in zip(names, outputs, strict=False):
+        view = self.view(Camera(Intrinsics.from_fov(width, height, 1.0)))
+        for what, output in self._run([grey], [view]).items():
             if output.shape not in ((1, height, width), (1, 1, height, width)):
                 raise ModelError(
-                    f"{self.where}: output {name!r} has shape {output.shape}, but its card says "
-                    f"(1, {height}, {width})"
+                    f"{self.where}: output {self.card.outputs[what]!r} has shape {output.shape}, "
+                    f"but its card says (1, {height}, {width})"
                 )
 
 
@@ -221,20 +231,20 @@ def _check_inputs(session: Any, card: ModelCard, where: str) -> None:
     """The file has the inputs and outputs that its card names, in the sizes that it states."""
     inputs = {i.name: i for i in session.get_inputs()}
     outputs = {o.name for o in session.get_outputs()}
-    stated = {name for name in (card.picture.name, card.geometry_input) if name}
+    optional = (card.geometry_input, card.background_input)
+    stated = {card.picture.name, *filter(None, optional)}
     if stated != set(inputs):
         raise ModelError(f"{where}: its card says inputs {sorted(stated)}, it has {sorted(inputs)}")
-    missing = {name for name in (card.depth_output, card.labels_output) if name} - outputs
+    missing = set(card.outputs.values()) - outputs
     if missing:
         raise ModelError(
             f"{where}: its card says outputs {sorted(missing)}; it has {sorted(outputs)}"
         )
     height, width = card.picture.height_px, card.picture.width_px
-    nhwc = card.picture.layout == "nhwc"
-    _check_shape(
-        inputs[card.picture.name], (height, width, 3) if nhwc else (3, height, width), where
-    )
-    _check_type(inputs[card.picture.name], card.picture.dtype, where)
+    picture = (height, width, 3) if card.picture.layout == "nhwc" else (3, height, width)
+    for name in filter(None, (card.picture.name, card.background_input)):
+        _check_shape(inputs[name], picture, where)
+        _check_type(inputs[name], card.picture.dtype, where)
     if card.geometry_input:
         _check_shape(inputs[card.geometry_input], (3, height, width), where)
 

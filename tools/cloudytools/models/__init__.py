@@ -6,7 +6,7 @@ float32 (N, 3, H, W). Height and width are multiples of 32.
 
 from cloudytools.models.layers import Picture
 from cloudytools.models.relative import RelativeNet
-from cloudytools.models.segmentation import Architecture, SegmentationNet, segmentation_net
+from cloudytools.models.segmentation import SegmentationNet, segmentation_net
 from cloudytools.models.shipped import (
     ShippedDepth,
     ShippedRelative,
@@ -18,11 +18,7 @@ from cloudytools.models.street import Prediction, StreetNet
 from cloudytools.models.two_input import Foreground, TwoInputNet
 from cloudytools.models.unet import UNet
 
-STRIDE_PX = 32  # the coarsest grid; picture sides must be multiples of it
-
 __all__ = [
-    "STRIDE_PX",
-    "Architecture",
     "Foreground",
     "Picture",
     "Prediction",

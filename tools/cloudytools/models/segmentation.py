@@ -6,17 +6,16 @@ segmentation-models-pytorch, with any of its encoders.
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any
 
 from torch import Tensor, nn
 
 from cloudypoints.errors import ConfigError, MissingExtra
 from cloudypoints.messages import Category
+from cloudytools.experiment import Architecture
 from cloudytools.models.encoders import fetched
 from cloudytools.models.layers import Picture
 from cloudytools.models.unet import UNet
-
-Architecture = Literal["unet", "deeplabv3plus", "segformer"]
 
 
 class SegmentationNet(nn.Module):
