@@ -174,7 +174,7 @@ class Recording:
         if not channels:
             return
         stop_ns = None if end_ns is None else end_ns + _LOOK_AHEAD_NS
-        records = self._reader.iter_messages(channels, start_ns, stop_ns)
+        records = self._reader.iter_messages(channels, starting_at=start_ns, ending_before=stop_ns)
         try:
             for _schema, channel, record in records:
                 if end_ns is not None and record.log_time >= end_ns and not restorer.waiting:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -93,6 +93,7 @@ def small_views(message: Message) -> Iterator[View]:
     if isinstance(message, Obstacles):
         yield _laser_scan(message)
         yield _scene(message)
+        yield _obstacle_points(message)
 
 
 def camera_views(header: Header) -> Iterator[View]:
@@ -147,24 +148,25 @@ def _raw_image(view: str, header: Header, pixels: Any, encoding: str) -> View:
 
 
 def _points(view: str, header: Header, points: Any) -> View:
-    described = [
-        {
-            "name": _FIELD_NAMES.get(name, name),
-            "offset": POINT.fields[name][1],
-            "type": _FLOAT32 if POINT[name].kind == "f" else _UINT8,
-        }
-        for name in POINT.names or ()
-        if POINT.fields is not None
-    ]
     return _stamped(
         "PointCloud",
         view,
         header,
         pose={"orientation": {"w": 1.0}},
         point_stride=POINT.itemsize,
-        fields=described,
+        fields=_point_fields(),
         data=points.tobytes(),
     )
+
+
+def _point_fields() -> list[dict[str, Any]]:
+    """The point record in Foxglove's words."""
+    described = []
+    for name, (dtype, offset, *_title) in (POINT.fields or {}).items():
+        known_as = _FIELD_NAMES.get(name, name)
+        kind = _FLOAT32 if dtype.kind == "f" else _UINT8
+        described.append({"name": known_as, "offset": offset, "type": kind})
+    return described
 
 
 def _transform(header: Header) -> View:
@@ -216,6 +218,22 @@ def _place_below_camera(pose: Any, header: Header) -> None:
     if header.vehicle_from_camera:
         pose.position.x = header.vehicle_from_camera[3]
         pose.position.y = header.vehicle_from_camera[7]
+
+
+def _obstacle_points(message: Obstacles) -> View:
+    """A point in its category's colour for each sector with an obstacle."""
+    seen = np.isfinite(message.range_m)
+    range_m, bearing_rad = message.range_m[seen], message.bearing_rad[seen]
+    points = np.zeros(len(range_m), POINT)
+    points["x"], points["y"] = range_m * np.cos(bearing_rad), range_m * np.sin(bearing_rad)
+    if message.header.vehicle_from_camera:
+        points["x"] += message.header.vehicle_from_camera[3]
+        points["y"] += message.header.vehicle_from_camera[7]
+    points["z"] = _OBSTACLE_HEIGHT_M / 2
+    points["r"], points["g"], points["b"] = CATEGORY_COLOURS[message.category[seen]].T
+    points["label"] = message.category[seen]
+    in_vehicle = replace(message.header, camera="vehicle")  # the frame in which they stand
+    return _points("obstacle_points", in_vehicle, points)
 
 
 def _scene(message: Obstacles) -> View:
