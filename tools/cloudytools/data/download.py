@@ -22,7 +22,7 @@ import requests
 
 from cloudypoints.errors import SourceError
 
-_PIECE = 1 << 20  # bytes
+_PIECE = 1 << 16  # bytes; what a line that is cut loses at most
 _TRIES = 5  # in a row without a single new byte
 _PARTIAL, _NOTHING_LEFT = 206, 416  # HTTP
 _PATIENCE_S = 30.0  # without a byte

@@ -11,6 +11,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import ClassVar
 
 from cloudypoints.errors import ConfigError
 from cloudypoints.input_statistics import depth_statistics, picture_statistics
@@ -20,6 +21,8 @@ from cloudytools.data.sample import Dataset, Sample
 @dataclass(frozen=True, slots=True)
 class Reference:
     """Mean and standard deviation of each input statistic over so many pictures."""
+
+    NAME: ClassVar[str] = "statistics.json"  # of the file in a run's folder
 
     pictures: int
     mean: Mapping[str, float]

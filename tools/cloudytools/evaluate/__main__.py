@@ -16,7 +16,7 @@ from rich.table import Table
 from cloudypoints.errors import CloudyPointsError
 from cloudypoints.inference import Model
 from cloudytools import pictures
-from cloudytools.evaluate import lidar
+from cloudytools.evaluate import drift_command, lidar
 
 _COLUMNS = {
     "abs_rel": "AbsRel",
@@ -34,7 +34,7 @@ def main(arguments: list[str] | None = None) -> int:
     """Run a subcommand; the exit code: 2 where nothing could be measured."""
     chosen = _parser().parse_args(arguments)
     try:
-        return _lidar(chosen)
+        return int(chosen.run(chosen))
     except CloudyPointsError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
@@ -93,6 +93,8 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument(
         "--pictures", type=Path, help="write picture, depth and errors of each frame here"
     )
+    command.set_defaults(run=_lidar)
+    drift_command.add(commands)
     return parser
 
 
