@@ -45,7 +45,7 @@ def test_categories_are_those_of_cityscapes_in_name_and_colour():
 def test_small_and_urgent_kinds_have_the_fast_lane_to_themselves():
     lanes = {kind: topic.lane for kind, topic in TOPICS.items()}
     fast = [kind for kind, lane in lanes.items() if lane == "fast"]
-    assert fast == ["obstacles", "scale", "status"]
+    assert fast == ["obstacles", "scale", "status", "setup"]
     assert set(lanes.values()) == {"fast", "bulk"}
     assert {kind: KIND_OF[topic.type] for kind, topic in TOPICS.items()} == {k: k for k in TOPICS}
 

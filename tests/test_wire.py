@@ -248,7 +248,7 @@ def test_a_camera_whose_name_cannot_stand_in_a_topic_is_refused(camera):
 
 
 def test_an_unknown_kind_is_refused_with_the_known_ones():
-    with pytest.raises(WireError, match="known are obstacles, scale, status, cloud"):
+    with pytest.raises(WireError, match="known are obstacles, scale, status, setup"):
         topic_of("clouds", "front")
 
 

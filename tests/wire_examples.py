@@ -31,6 +31,7 @@ from cloudypoints.messages import (
     Message,
     Obstacles,
     Scale,
+    Setup,
     Status,
     values_of,
 )
@@ -160,6 +161,11 @@ def status(header: Header = HEADER) -> Status:
     )
 
 
+def setup(header: Header = HEADER) -> Setup:
+    """As a node says it, shortened."""
+    return Setup(header, '{"format": 1, "provider": "cpu"}')
+
+
 def depth(header: Header = HEADER) -> Depth:
     """2×3, the upper row unknown but for one pixel."""
     return Depth(header, np.array([[NAN, NAN, 80.5], [5.0, 4.25, 3.75]], np.float32))
@@ -200,6 +206,7 @@ EXAMPLES = {
     "obstacles": obstacles,
     "scale": scale,
     "status": status,
+    "setup": setup,
     "cloud": cloud,
     "depth": depth,
     "labels": labels,

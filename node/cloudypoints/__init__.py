@@ -44,6 +44,7 @@ from cloudypoints.messages import (
     Message,
     Obstacles,
     Scale,
+    Setup,
     Status,
 )
 from cloudypoints.subscriber import Subscription, subscribe
@@ -80,6 +81,7 @@ __all__ = [
     "ProviderError",
     "RecordingError",
     "Scale",
+    "Setup",
     "SourceEnded",
     "SourceError",
     "Status",

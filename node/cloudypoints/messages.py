@@ -393,7 +393,17 @@ class Status:
     buffers: ClassVar[Mapping[str, tuple[str, tuple[int, ...]]]] = {}
 
 
-Message = Cloud | Compact | Depth | Grid | Labels | Image | Obstacles | Scale | Status
+@dataclass(frozen=True, slots=True)
+class Setup:
+    """What one camera's messages were made with, so that they can be made again; beside status."""
+
+    header: Header
+    document: str = ""  # JSON: settings, camera, model, provider, processor, libraries
+
+    buffers: ClassVar[Mapping[str, tuple[str, tuple[int, ...]]]] = {}
+
+
+Message = Cloud | Compact | Depth | Grid | Labels | Image | Obstacles | Scale | Setup | Status
 
 
 @dataclass(frozen=True, slots=True)
@@ -413,6 +423,7 @@ TOPICS = {
         Topic("obstacles", Obstacles, "fast", 0.0),
         Topic("scale", Scale, "fast", 0.0),
         Topic("status", Status, "fast", 1.0),
+        Topic("setup", Setup, "fast", 1.0),
         Topic("cloud", Cloud, "bulk", 0.0),
         Topic("compact", Compact, "bulk", 0.0, on_request=True),
         Topic("depth", Depth, "bulk", 0.0),

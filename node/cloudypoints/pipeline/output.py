@@ -11,7 +11,7 @@ from cloudypoints.capture import CameraThread
 from cloudypoints.errors import Closed, NoMessage
 from cloudypoints.latest import Lane, Mailbox
 from cloudypoints.messages import KIND_OF, POINT, Ledger, Message, Status
-from cloudypoints.pipeline.rig import Rig, Shot
+from cloudypoints.pipeline.rig import Rig, Shot, Sight
 from cloudypoints.publisher import BufferPool, Publisher
 from cloudypoints.timing import Rate, monotonic_s
 
@@ -40,6 +40,7 @@ class Line:
     rate: Rate = field(default_factory=Rate)
     ledgers: deque[Ledger] = field(default_factory=lambda: deque(maxlen=_WINDOW))
     declared: int = 0  # drops that messages have told of
+    sight: Sight | None = None  # of the last frame
     published_s: float = float("-inf")  # monotonic, of the last frame
 
     @property
@@ -92,11 +93,16 @@ class Output:
         """Publish every camera's status, now."""
         for line in self._lines.values():
             self._publish(self._describe(line))
+            if line.sight is not None:
+                self._publish(line.rig.setup(line.sight))
 
     def _publish_shot(self, shot: Shot) -> None:
         line = self._lines[shot.rig.name]
         drops = line.dropped - line.declared
         line.declared += drops
+        if shot.sight is not line.sight:
+            line.sight = shot.sight
+            self._publish(shot.rig.setup(shot.sight))
         points = self._pool.borrow(shot.fitted.shape[:2])
         tracker = None
         for message in shot.rig.messages(shot, drops, points):

@@ -1,0 +1,311 @@
+"""Perception run again on what a recording saw, and its messages laid beside the recorded ones."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from cloudypoints.capture import Frame
+from cloudypoints.config import NodeSettings, settings_from
+from cloudypoints.errors import ModelError, RecordingError, WireError
+from cloudypoints.fingerprint import MASKED, SetupDocument, differences, fingerprint_of, loads
+from cloudypoints.geometry import Camera, Intrinsics
+from cloudypoints.inference import Model
+from cloudypoints.inference.model import EMBEDDED, embedded_path
+from cloudypoints.messages import KIND_OF, Header, Image, Message, Setup
+from cloudypoints.pipeline.perception import Perception
+from cloudypoints.recording import Recording
+from cloudypoints.verify.compare import Difference, same_bytes
+from cloudypoints.verify.compare import differences as message_differences
+from cloudypoints.wire import decode
+
+_AHEAD = 8  # frames by which the messages of one may come later than those of the next
+_NOT_COMPARED = ("status", "setup")
+
+Progress = Callable[[int], None]
+
+
+@dataclass(slots=True)
+class CameraReport:
+    """How the messages of one camera compare."""
+
+    name: str
+    identical_wanted: bool = True
+    why: list[str] = field(default_factory=list)  # why not, if so
+    frames: int = 0
+    compared: Counter[str] = field(default_factory=Counter)  # messages by kind
+    identical: Counter[str] = field(default_factory=Counter)
+    missing: Counter[str] = field(default_factory=Counter)  # made anew, and not in the recording
+    first: Difference | None = None  # that counts
+    worst: dict[str, Difference] = field(default_factory=dict)  # by field
+    beyond: Counter[str] = field(default_factory=Counter)  # messages by field, not tolerated
+    series: dict[str, list[tuple[int, float]]] = field(default_factory=dict)  # frame and share
+
+    @property
+    def passed(self) -> bool:
+        """Whether every message is the same, or near enough where that is all that can be."""
+        if not self.compared:
+            return False
+        if self.identical_wanted:
+            return self.compared == self.identical
+        return not self.beyond
+
+    def note(self, recorded: Message, anew: Message) -> None:
+        """Compare two messages."""
+        kind = KIND_OF[type(recorded)]
+        self.compared[kind] += 1
+        if same_bytes(recorded, anew):
+            self.identical[kind] += 1
+            return
+        for difference in message_differences(recorded, anew):
+            self._note(difference)
+
+    def _note(self, difference: Difference) -> None:
+        self.series.setdefault(difference.field, []).append((difference.frame, difference.share))
+        if self.first is None and (self.identical_wanted or not difference.tolerated):
+            self.first = difference
+        worst = self.worst.get(difference.field)
+        if worst is None or _badness(difference) > _badness(worst):
+            self.worst[difference.field] = difference
+        self.beyond[difference.field] += not difference.tolerated
+        self.beyond += Counter()  # drops the zeros
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What `verify` found."""
+
+    path: Path
+    cameras: list[CameraReport]
+
+    @property
+    def passed(self) -> bool:
+        """Whether all cameras did."""
+        return bool(self.cameras) and all(camera.passed for camera in self.cameras)
+
+    @property
+    def first_difference(self) -> Difference | None:
+        """The earliest of the first camera that has one."""
+        return next((camera.first for camera in self.cameras if camera.first), None)
+
+
+def verify(
+    path: Path,
+    *,
+    model: str = "",
+    document: dict[str, Any] | None = None,
+    progress: Progress = lambda frames: None,
+) -> Report:
+    """Run the perception anew on every camera of a recording.
+
+    `model` "" takes the embedded one where that is what was recorded; `document` in the shape of a
+    configuration file replaces settings. Raises RecordingError, ModelError where the model that
+    was recorded must be named.
+    """
+    with Recording(path) as recording:
+        cameras = [
+            name for name in recording.info().cameras if f"image/{name}" in recording.info().counts
+        ]
+        if not cameras:
+            raise RecordingError(f"{path}: no pictures in it (topic image): nothing to see anew")
+        reports = [_verified(recording, name, model, document or {}, progress) for name in cameras]
+    return Report(path, reports)
+
+
+def _verified(
+    recording: Recording, name: str, model: str, document: dict[str, Any], progress: Progress
+) -> CameraReport:
+    setups = _setups(recording, name)
+    first = setups[min(setups)]
+    settings = _settings(first, name, model, document)
+    opened = Model.open(
+        settings.inference.model,
+        provider=settings.inference.provider,
+        threads=settings.inference.threads,
+    )
+    report = _expectations(recording, name, first, settings, opened)
+    again = _Again(name, settings, opened, setups)
+    for messages in _by_frame(recording, name):
+        picture = messages.get("image")
+        if not isinstance(picture, Image):
+            report.missing["image"] += 1
+            continue
+        report.frames += 1
+        for anew in again.see(picture):
+            kind = KIND_OF[type(anew)]
+            if kind in _NOT_COMPARED:
+                continue
+            if kind in messages:
+                report.note(messages[kind], anew)
+            else:
+                report.missing[kind] += 1
+        progress(report.frames)
+    return report
+
+
+class _Again:
+    """The perception of one camera, fed with what it saw."""
+
+    def __init__(
+        self, name: str, settings: NodeSettings, model: Model, setups: dict[int, SetupDocument]
+    ) -> None:
+        first = setups[min(setups)]
+        self._begins = set(setups)
+        self._model = model
+        self._same_grid = model.digest == first.fingerprint.get("digest")
+        self._inner = first.inner
+        camera = first.camera
+        if not self._same_grid:
+            camera = replace(camera, intrinsics=_inner_intrinsics(camera, first.inner))
+        k = camera.intrinsics
+        self._size_px = k.width_px, k.height_px
+        self._perception = Perception(name, settings, model, camera=camera, live=first.live)
+
+    def see(self, picture: Image) -> list[Message]:
+        header = picture.header
+        restart = header.frame in self._begins
+        if self._same_grid:
+            return self._perception.see_again(
+                picture.picture, self._size_px, header, restart=restart
+            )
+        left, top, width, height = self._inner
+        inner = np.ascontiguousarray(picture.picture[top : top + height, left : left + width])
+        clock: Any = header.clock
+        captured_ns = header.ledger.captured_ns
+        return self._perception.see(
+            Frame(inner, header.frame, header.stamp_ns, clock, captured_ns, restart)
+        )
+
+
+def _inner_intrinsics(camera: Camera, inner: tuple[int, int, int, int]) -> Intrinsics:
+    """Of the picture as it lay on the recorded grid, without rims: what another model is given."""
+    return camera.intrinsics.resized(inner[2], inner[3])
+
+
+def _setups(recording: Recording, name: str) -> dict[int, SetupDocument]:
+    """By the frame with which each begins to hold."""
+    setups = {}
+    for recorded in recording.messages([f"setup/{name}"]):
+        message = decode(recorded.parts)
+        assert isinstance(message, Setup)
+        try:
+            setup = loads(message.document)
+        except WireError as error:
+            raise RecordingError(f"{recording.path}: {error}") from error
+        setups[setup.since] = setup
+    if not setups:
+        raise RecordingError(
+            f"{recording.path}: what {name} was made with is not in it: record the topic setup too"
+        )
+    return setups
+
+
+def _settings(
+    setup: SetupDocument, name: str, model: str, document: dict[str, Any]
+) -> NodeSettings:
+    """Those of the recording, with what is replaced."""
+    recorded = setup.fingerprint
+    threads = recorded.get("threads", "all")
+    settings: dict[str, Any] = {
+        **setup.settings,
+        "camera": {name: _camera_settings(setup)},
+        "inference": {
+            "model": model or _known_model(recorded),
+            "provider": recorded.get("provider", "auto"),
+            "threads": int(threads) if threads.isdigit() else 0,
+        },
+        "publisher": {"topics": list(setup.topics)},
+    }
+    for section, values in document.items():
+        settings[section] = {**settings.get(section, {}), **values}
+    return settings_from(settings, "the recording's setup")
+
+
+def _camera_settings(setup: SetupDocument) -> dict[str, Any]:
+    """What can be set again: a mask in a file cannot."""
+    settings = dict(setup.camera_settings)
+    return settings | {"mask": ""} if settings.get("mask") == MASKED else settings
+
+
+def _known_model(recorded: Mapping[str, str]) -> str:
+    """The embedded model, if that is what was recorded. Raises ModelError."""
+    digest = hashlib.sha256(embedded_path().read_bytes()).hexdigest()
+    if digest == recorded.get("digest"):
+        return EMBEDDED
+    raise ModelError(
+        f"recorded with {recorded.get('model')} ({recorded.get('file')}, SHA-256 "
+        f"{recorded.get('digest', '')[:12]}…), which is not the embedded one: name it with --model"
+    )
+
+
+def _expectations(
+    recording: Recording, name: str, setup: SetupDocument, settings: NodeSettings, model: Model
+) -> CameraReport:
+    """Whether the bytes must be the same, and if not, why not."""
+    why = differences(fingerprint_of(settings, model), setup.fingerprint)
+    why = [line for line in why if not line.startswith("file:")]
+    ours = settings.model_dump(mode="json", include=set(setup.settings))
+    why += differences(ours, dict(setup.settings))
+    if setup.fingerprint.get("batch") != "1":
+        why.append("several cameras were inferred at once, as it happened")
+    info = recording.info()
+    inexact = [t for t, how in info.exact.items() if how and t.partition("/")[2] == name]
+    if inexact:
+        why.append("not recorded byte for byte: " + ", ".join(sorted(inexact)))
+    if setup.camera_settings.get("mask") == MASKED:
+        why.append("a mask in a file, which is not in the recording")
+    why += _history(recording, name)
+    return CameraReport(name, identical_wanted=not why, why=why)
+
+
+def _history(recording: Recording, name: str) -> list[str]:
+    """What the node had seen that the recording has not."""
+    first_seq, last_seq, count = -1, -1, 0
+    for recorded in recording.messages([f"image/{name}"]):
+        header = decode(recorded.parts).header
+        first_seq = header.seq if count == 0 else first_seq
+        last_seq = header.seq
+        count += 1
+    missed = last_seq + 1 - count - first_seq
+    why = []
+    if first_seq > 0:
+        why.append(f"{first_seq} pictures went before the recording began")
+    if missed:
+        why.append(f"{missed} pictures are missing in the recording")
+    return why
+
+
+def _by_frame(recording: Recording, name: str) -> Iterator[dict[str, Message]]:
+    """The messages of each frame by kind, in the frames' order; what says nothing new left out."""
+    coming: dict[tuple[int, int], dict[str, Message]] = {}
+    kinds = {topic.partition("/")[0] for topic in recording.info().counts}
+    topics = [f"{kind}/{name}" for kind in sorted(kinds - set(_NOT_COMPARED))]
+    seen: set[tuple[int, int]] = set()
+    for recorded in recording.messages(topics):
+        message = decode(recorded.parts)
+        key = _key(message.header)
+        if message.header.ledger.captured_ns == 0 or key in seen:
+            continue  # said while no frame came
+        # The first of a kind: later ones repeat it as stale.
+        coming.setdefault(key, {}).setdefault(KIND_OF[type(message)], message)
+        if len(coming) > _AHEAD:
+            oldest = next(iter(coming))
+            seen.add(oldest)
+            yield coming.pop(oldest)
+    yield from coming.values()
+
+
+def _key(header: Header) -> tuple[int, int]:
+    return header.frame, header.stamp_ns
+
+
+def _badness(difference: Difference) -> tuple[float, float]:
+    worst = difference.worst
+    return difference.share, worst if math.isfinite(worst) else math.inf
