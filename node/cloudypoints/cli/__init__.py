@@ -9,7 +9,19 @@ import sys
 from collections.abc import Sequence
 
 from cloudypoints import __version__
-from cloudypoints.cli import calibrate, check, listen, record, recording, run, snapshot, top, view
+from cloudypoints.cli import (
+    bridge,
+    calibrate,
+    check,
+    listen,
+    mount,
+    record,
+    recording,
+    run,
+    snapshot,
+    top,
+    view,
+)
 from cloudypoints.errors import CloudyPointsError, ConfigError
 
 EXIT_FAILED = 1  # it could not be done
@@ -67,10 +79,12 @@ def _parser() -> argparse.ArgumentParser:
         top.add,
         snapshot.add,
         view.add,
+        bridge.add,
         record.add,
         recording.add,
         check.add,
         calibrate.add,
+        mount.add,
     ):
         command(commands)
     return parser

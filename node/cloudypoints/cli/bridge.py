@@ -1,0 +1,94 @@
+"""`cloudypoints bridge`: a node in Foxglove or Rerun, for those who live there."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Mapping
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+from cloudypoints.bridge import Bridge, RateLimit, carry
+from cloudypoints.cli.options import add_endpoint
+from cloudypoints.cli.table import LiveTable
+from cloudypoints.subscriber import subscribe
+from cloudypoints.timing import Deadline
+
+_EPILOG = """\
+examples:
+  cloudypoints bridge foxglove                    then open ws://127.0.0.1:8765 in Foxglove
+  cloudypoints bridge rerun                       opens Rerun's viewer beside the node
+  cloudypoints bridge rerun --save drive.rrd      a file for later: rerun drive.rrd
+  cloudypoints bridge rerun --serve 9876          for viewers elsewhere: rerun rerun+http://…
+  cloudypoints bridge foxglove cloud obstacles --rate 5
+
+Each topic passes at most --rate times a second, and viewers forget the oldest beyond
+--memory-limit, so that both may run for days. Needs the extra [bridge].
+"""
+
+
+def add(commands: Any) -> None:
+    """Add the command to the parser."""
+    parser = commands.add_parser(
+        "bridge",
+        help="show a node in Foxglove or Rerun",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("viewer", choices=("foxglove", "rerun"), help="where to show it")
+    parser.add_argument("topics", nargs="*", metavar="TOPIC", help="kind or kind/camera (all)")
+    add_endpoint(parser)
+    parser.add_argument(
+        "--rate", type=float, default=10.0, metavar="HZ", help="of each topic, at most (10)"
+    )
+    parser.add_argument("--insecure", action="store_true", help="let the network reach the server")
+    parser.add_argument("--seconds", type=float, metavar="S", help="end after this long")
+    foxglove = parser.add_argument_group("foxglove")
+    foxglove.add_argument("--host", default="127.0.0.1", help="to listen on (%(default)s)")
+    foxglove.add_argument("--port", type=int, default=8765, help="of the WebSocket (%(default)s)")
+    rerun = parser.add_argument_group("rerun")
+    where = rerun.add_mutually_exclusive_group()
+    where.add_argument("--save", type=Path, metavar="FILE", help="write an .rrd file")
+    where.add_argument("--serve", type=int, metavar="PORT", help="wait for viewers on this port")
+    rerun.add_argument(
+        "--memory-limit", default="2GB", metavar="SIZE", help="of the viewer or server (2GB)"
+    )
+    parser.set_defaults(command=bridge)
+
+
+def bridge(options: argparse.Namespace) -> int:
+    """Carry messages until the time or the user's patience ends."""
+    limit = RateLimit(options.rate)
+    opened, where = _foxglove(options) if options.viewer == "foxglove" else _rerun(options)
+    print(where)
+    with (
+        closing(opened),
+        subscribe(
+            options.endpoint, *options.topics, bulk_endpoint=options.bulk_endpoint
+        ) as subscription,
+        LiveTable(f"from {options.endpoint}", ("topic", "passed")) as table,
+    ):
+
+        def said(passed: Mapping[str, int]) -> None:
+            table.show([(topic, str(count)) for topic, count in sorted(passed.items())])
+
+        carry(subscription, opened, limit, end=Deadline(options.seconds), said=said)
+    return 0
+
+
+def _foxglove(options: argparse.Namespace) -> tuple[Bridge, str]:
+    from cloudypoints.bridge.foxglove import FoxgloveBridge
+
+    opened = FoxgloveBridge(options.host, options.port, insecure=options.insecure)
+    return opened, f"Foxglove: open a connection to {opened.address}"
+
+
+def _rerun(options: argparse.Namespace) -> tuple[Bridge, str]:
+    from cloudypoints.bridge.rerun import address_of, to_file, to_server, to_viewer
+
+    if options.save is not None:
+        return to_file(options.save), f"Rerun: writing {options.save}"
+    if options.serve is not None:
+        opened = to_server(options.serve, options.memory_limit, insecure=options.insecure)
+        return opened, f"Rerun: rerun {address_of(options.serve)}"
+    return to_viewer(options.memory_limit), "Rerun: its viewer has been started"
