@@ -7,21 +7,8 @@
 composed (cut-outs on backgrounds) and streets (rendered).
 """
 
-from typing import Any
-
 from cloudytools.data.opening import KINDS, open
 from cloudytools.data.sample import Dataset, Sample
 from cloudytools.data.streets import Streets
 
 __all__ = ["KINDS", "Dataset", "Sample", "Streets", "open"]
-
-_BATCHES = ("MeasuringSet", "TrainingSet", "measuring_loader", "training_loader")
-
-
-def __getattr__(name: str) -> Any:
-    """What needs torch is imported when it is asked for."""
-    if name not in _BATCHES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from cloudytools.data import batches
-
-    return getattr(batches, name)

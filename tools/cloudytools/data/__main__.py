@@ -24,6 +24,7 @@ from cloudypoints.errors import CloudyPointsError, ConfigError
 from cloudytools.data import KINDS, archives, fetch, make, parts, survey
 from cloudytools.data import open as open_dataset
 from cloudytools.data.download import Progress as Bytes
+from cloudytools.data.reference import spread
 from cloudytools.data.report import Subject, page
 
 _EPILOG = """\
@@ -88,8 +89,8 @@ def _unpack(chosen: argparse.Namespace) -> int:
 def _inspect(chosen: argparse.Namespace) -> int:
     dataset = open_dataset(chosen.kind, chosen.folder, chosen.split, only=chosen.only)
     found = survey.Survey()
-    indices = survey.spread(len(dataset), chosen.limit or len(dataset))
-    shown = [indices[i] for i in survey.spread(len(indices), chosen.pictures)]
+    indices = spread(len(dataset), chosen.limit or len(dataset))
+    shown = [indices[i] for i in spread(len(indices), chosen.pictures)]
     looking = found.look_through(dataset, indices, shown)
     _show_counts("looking through", looking, len(indices))
     part = f" ({chosen.only})" if chosen.only else ""

@@ -13,6 +13,8 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import ClassVar
 
+import numpy as np
+
 from cloudypoints.errors import ConfigError
 from cloudypoints.input_statistics import depth_statistics, picture_statistics
 from cloudytools.data.sample import Dataset, Sample
@@ -81,10 +83,16 @@ def statistics_of(sample: Sample) -> dict[str, float]:
     return figures
 
 
-def reference_of(dataset: Dataset, most: int = 500) -> Reference:
+def reference_of(dataset: Dataset, most: int = 200) -> Reference:
     """The reference of a dataset from at most so many of its samples, evenly spread."""
-    step = max(1, len(dataset) // most)
     tally = Tally()
-    for index in range(0, len(dataset), step):
+    for index in spread(len(dataset), most):
         tally.add(statistics_of(dataset[index]))
     return tally.reference(dataset.fingerprint)
+
+
+def spread(count: int, wanted: int) -> list[int]:
+    """At most so many indices below count, evenly spread, the first and the last among them."""
+    if wanted >= count:
+        return list(range(count))
+    return sorted({round(i) for i in np.linspace(0, count - 1, wanted)})

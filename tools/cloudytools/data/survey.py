@@ -105,10 +105,3 @@ class Survey:
             return math.nan
         below = np.concatenate([[0], np.cumsum(self.depth)]) / self.depth.sum()
         return float(np.exp(np.interp(share, below, np.log(EDGES_M))))
-
-
-def spread(count: int, wanted: int) -> list[int]:
-    """At most so many indices below count, evenly spread, the first and the last among them."""
-    if wanted >= count:
-        return list(range(count))
-    return sorted({round(i) for i in np.linspace(0, count - 1, wanted)})

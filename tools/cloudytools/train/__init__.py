@@ -1,9 +1,10 @@
 """Training: `python -m cloudytools.train CONFIG [--resume]` runs what a TOML file describes.
 
 A run's folder, runs/<name>, holds the last and the best checkpoint with their records, metrics.csv,
-and one picture of predictions an epoch. A run that was killed resumes at the end of its last whole
-epoch and goes on as if nothing had happened: order and variation of the pictures hang on seed and
-epoch alone. runs/mlflow.db tracks all runs.
+statistics.json (what the training pictures are like), and one picture of predictions an epoch. A
+run that was killed resumes at the end of its last whole epoch and goes on as if nothing had
+happened: order and variation of the pictures hang on seed and epoch alone. runs/mlflow.db tracks
+all runs.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from lightning.pytorch.callbacks import EarlyStopping, EMAWeightAveraging, TQDMP
 
 from cloudypoints.errors import ConfigError, SourceError
 from cloudytools import checkpoint
+from cloudytools.data.reference import Reference, reference_of
 from cloudytools.experiment import Experiment
 from cloudytools.tracking import Tracker, Untracked
 from cloudytools.train.keeper import Keeper, predictions_picture
@@ -44,10 +46,18 @@ def main(
     trainer = _trainer(experiment, Keeper(folder, data, tracker))
     with tracker.run(experiment, folder, data.train.fingerprint):
         try:
+            if not resume:
+                _keep_reference(data, folder)
             trainer.fit(model, data, ckpt_path=last if resume else None)
         except SourceError as error:  # a loader's worker sends its whole traceback
             raise SourceError(_last_line(error)) from error
     return folder
+
+
+def _keep_reference(data: TrainingData, folder: Path) -> None:
+    """Store what the training pictures are like: `cloudytools.evaluate drift` compares with it."""
+    folder.mkdir(parents=True, exist_ok=True)
+    reference_of(data.train).save(folder / Reference.NAME)
 
 
 def _prepared(experiment: Experiment) -> tuple[Training, TrainingData]:
