@@ -103,10 +103,11 @@ class ObstacleFilter:
             members.append(Members(pixel, standing.range_m[pixel]))
         evidence = Evidence.of(standing.cell, standing.range_m, members, tables)
         enough = self._steady.enough(evidence, stamp_ns)
-        near = self._steady.held(nearest_of(evidence, enough, standing.label), stamp_ns)
+        near, clear_m = nearest_of(evidence, enough, standing.label), self._clear(scene)
+        near = self._steady.held(near, clear_m, stamp_ns)
         pixel = evidence.pixel.take(near.entry)
         looked_at = tuple(zone.seen_in(ground) for zone in zones)
-        return _Seen(scene, near, pixel, self._clear(scene), looked_at)
+        return _Seen(scene, near, pixel, clear_m, looked_at)
 
     def _in_corridor(self, pixels: Pixels) -> Members:
         inside, ahead_m = self._corridor.ahead(pixels.forward_m, pixels.left_m)

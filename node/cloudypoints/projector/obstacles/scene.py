@@ -18,9 +18,12 @@ from cloudypoints.geometry import Floats, Mount
 from cloudypoints.messages import Category
 from cloudypoints.projector.obstacles.tables import NEAR_M, Indices, ObstacleTables, thin
 from cloudypoints.projector.obstacles.terrain import terrain_of
+from cloudypoints.projector.settings import ObstacleSettings
 
 _FAR_M = 1e6  # depth of what is unknown: behind everything
-_TALL_PX = 9  # one pixel wide and lower than this is a speck, a drop, a streak of rain
+_TALL_PX = 9  # one pixel wide and lower than this may be a speck
+_ALIKE = 0.05  # relative difference of depth within one thing
+_AROUND_PX, _COMPANY = 5, 6  # a window, and how many pixels alike in it make no speck
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,9 +66,10 @@ def look(
     measured = np.asarray(cv2.inRange(range_m, NEAR_M, tables.far_m), np.bool_)
     cell = tables.bins_of(range_m)
     cell += tables.first_cell
-    height_m -= terrain_of(cell, range_m, height_m, measured, tables)
+    ground_m, doubt_m = terrain_of(cell, range_m, height_m, measured, tables)
+    height_m -= ground_m.take(cell)
     thinned = None if labels is None else np.asarray(thin(labels, tables.step), np.uint8)
-    standing, ground = _sorted_out(height_m, measured, thinned, tables)
+    standing, ground = _sorted_out(height_m, doubt_m.take(cell), measured, thinned, tables.settings)
     ground[:, 1::2] = False
     grid = _Grid(depth, cell, range_m, forward, left, thinned, mount)
     return Scene(
@@ -102,14 +106,34 @@ class _Grid:
 
 
 def without_specks(depth_m: Floats) -> Floats:
-    """Depth where whatever is one pixel wide, and not tall, has the depth of what is beside it.
+    """Depth (H, W) where specks, drops and streaks of rain have the depth of what is beside them.
 
-    A morphological closing: what is nearer than its surroundings stays only where the kernel fits
-    into it, two pixels side by side or a tall stack of them; everything else keeps its very value.
+    A morphological closing shows what stands out: what is nearer than its surroundings stays only
+    where the kernel fits into it, two pixels side by side or a tall stack of them. Of that, what
+    has too few pixels of its own depth around it is a speck; twigs and leaves have more.
     """
     wide = cv2.morphologyEx(depth_m, cv2.MORPH_CLOSE, _kernel(2, 1))
     tall = cv2.morphologyEx(depth_m, cv2.MORPH_CLOSE, _kernel(1, _TALL_PX))
-    return np.asarray(cv2.min(wide, tall), np.float32)
+    smooth = np.asarray(cv2.min(wide, tall), np.float32)
+    suspect = np.flatnonzero(depth_m < smooth * np.float32(1 - _ALIKE))
+    speck = suspect[_company(depth_m, suspect) < _COMPANY]
+    clean = depth_m.copy()
+    clean.ravel()[speck] = smooth.ravel()[speck]
+    return clean
+
+
+def _company(depth_m: Floats, pixel: NDArray[np.intp]) -> NDArray[np.intp]:
+    """How many of the pixels around each of these are as far as it is."""
+    wide = _AROUND_PX // 2
+    padded = cv2.copyMakeBorder(depth_m, wide, wide, wide, wide, cv2.BORDER_CONSTANT, value=_FAR_M)
+    row, column = np.divmod(pixel, depth_m.shape[1])
+    corner = row * padded.shape[1] + column
+    steps = np.arange(_AROUND_PX)
+    around = (steps[:, None] * padded.shape[1] + steps).ravel()
+    near = padded.ravel().take(corner[:, None] + around)  # (N, around)
+    own = depth_m.ravel().take(pixel)[:, None]
+    alike = np.abs(near - own) < np.float32(_ALIKE) * own
+    return np.count_nonzero(alike, axis=1) - 1
 
 
 @cache
@@ -119,16 +143,17 @@ def _kernel(width_px: int, height_px: int) -> NDArray[np.uint8]:
 
 def _sorted_out(
     height_m: Floats,
+    doubt_m: Floats,
     measured: NDArray[np.bool_],
     labels: NDArray[np.uint8] | None,
-    tables: ObstacleTables,
+    settings: ObstacleSettings,
 ) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
     """Which pixels stand in the height band, and which lie on the ground.
 
     What the model calls flat must rise twice as high to count: there its depth is at fault.
     """
-    low, high = np.float32(tables.settings.min_height_m), np.float32(tables.settings.max_height_m)
-    standing = measured & (height_m > low) & (height_m < high)
+    low, high = np.float32(settings.min_height_m), np.float32(settings.max_height_m)
+    standing = measured & (height_m + doubt_m > low) & (height_m < high)
     ground = measured & (np.abs(height_m) <= low)
     if labels is not None:
         flat = labels == Category.FLAT

@@ -1,8 +1,8 @@
 """Hysteresis: what was there is believed sooner and let go later than what is new.
 
 New weak evidence counts when the next frame has it too; strong evidence counts at once. Once
-reported, half of the pixels keep an obstacle; when they are gone it is held for a moment at its
-last distance, with a support of 0, unless it has moved into the sector beside.
+reported, half of the pixels keep an obstacle. When they are gone and nothing else is seen there, no
+ground behind it either, it is held for a moment at its last distance, with a support of 0.
 """
 
 from __future__ import annotations
@@ -56,23 +56,27 @@ class Steady:
         self._evident = evident
         return enough
 
-    def held(self, near: Nearest, stamp_ns: int) -> Nearest:
-        """The same with what has just vanished, still where it was."""
+    def held(self, near: Nearest, clear_m: Floats, stamp_ns: int) -> Nearest:
+        """The same with what has just vanished, still where it was.
+
+        `clear_m` (S + 1,) tells how far ground is seen in the sectors and in the corridor.
+        """
         if self._stamp_ns is None:
             self._seen_ns = np.full(len(near.distance_m), stamp_ns)
             shown = near
         else:
-            shown = self._with_vanished(near, stamp_ns)
+            shown = self._with_vanished(near, clear_m, stamp_ns)
         self._stamp_ns = stamp_ns
         self._distance_m, self._category = shown.distance_m, shown.category
         return shown
 
-    def _with_vanished(self, near: Nearest, stamp_ns: int) -> Nearest:
+    def _with_vanished(self, near: Nearest, clear_m: Floats, stamp_ns: int) -> Nearest:
         seen = np.isfinite(near.distance_m)
         young = (stamp_ns - self._seen_ns) / 1e9 <= self._hold_s
-        gone = near.distance_m > self._distance_m * (1 + 2 * _REACH)
-        hold = gone & young & ~self._moved(near.distance_m)
-        self._seen_ns = np.where(seen & ~hold, stamp_ns, self._seen_ns)
+        blind = np.zeros(len(seen), np.bool_)
+        blind[: len(clear_m)] = ~(clear_m > self._distance_m[: len(clear_m)])
+        hold = np.isfinite(self._distance_m) & ~seen & blind & young
+        self._seen_ns = np.where(seen, stamp_ns, self._seen_ns)
         if not hold.any():
             return near
         kept = ~hold.take(near.group)
@@ -84,17 +88,6 @@ class Steady:
             entry=near.entry[kept],
             group=near.group[kept],
         )
-
-    def _moved(self, distance_m: Floats) -> Bools:
-        """Whether a sector beside has what each had: (G,), false for what is no sector."""
-        sectors = self._tables.sectors
-        before, now = self._distance_m[:sectors], distance_m[:sectors]
-        moved = np.zeros(len(distance_m), np.bool_)
-        near = 2 * _REACH * before
-        with np.errstate(invalid="ignore"):
-            moved[1:sectors] |= np.abs(now[:-1] - before[1:]) < near[1:]
-            moved[: sectors - 1] |= np.abs(now[1:] - before[:-1]) < near[:-1]
-        return moved
 
     def _one_hot(self) -> Bools:
         """(G, B) the bin of what each group has last reported."""

@@ -2,7 +2,8 @@
 
 Only what lies flat in the picture counts (between neighbouring rows the height changes little for
 its range), averaged over each sector's range bin. Of that, what could be driven to counts: no point
-of it higher than any other by more than the slope between them, as roofs and bonnets are.
+of it higher than any other by more than the slope between them, as roofs and bonnets are. Behind
+the last ground that is seen, over a crest, it may lie lower than there.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from cloudypoints.projector.obstacles.tables import Indices, ObstacleTables
 _LYING = 0.3  # rise over run of what may be ground
 _LEAST = 2  # pixels of a cell
 _ROUGH_M = 0.1  # above what could be driven to, and still ground
+_FALLS, _MOST_M = 0.5, 1.5  # where no more ground is seen: of the slope, and at most so far down
 _PIXELS = 12_000  # looked at, about
 
 
@@ -25,12 +27,16 @@ def terrain_of(
     height_m: Floats,
     measured: NDArray[np.bool_],
     tables: ObstacleTables,
-) -> Floats:
-    """Metres of ground above the plane at each pixel, (h, w): those of its cell."""
+) -> tuple[Floats, Floats]:
+    """Metres of ground above the plane in each cell, and how much lower it may be: (S · B,)."""
     seen_m = _means(cell, range_m, height_m, measured, tables)
-    middle_m = np.sqrt(tables.bin_m[:-1] * tables.bin_m[1:])
-    ground_m = _drivable(seen_m, middle_m, tables.settings.max_slope)
-    return ground_m.astype(np.float32).take(cell)
+    middle_m = np.sqrt(tables.bin_m[:-1] * tables.bin_m[1:]).astype(np.float64)
+    known = _drivable(seen_m, middle_m, tables.settings.max_slope)
+    last_m = _with_neighbours(np.where(known, middle_m, 0).max(axis=1))
+    hidden_m = np.where(last_m > 0, np.maximum(middle_m - last_m, 0), 0)
+    doubt_m = np.minimum(_FALLS * tables.settings.max_slope * hidden_m, _MOST_M)
+    ground_m = _between(seen_m, known, middle_m)
+    return ground_m.astype(np.float32).ravel(), doubt_m.astype(np.float32).ravel()
 
 
 def _means(
@@ -56,17 +62,19 @@ def _means(
 
 
 def _drivable(seen_m: NDArray[np.float64], range_m: Floats, slope: float) -> NDArray[np.float64]:
-    """The ground (S, B): what was seen where it could be driven to, and between, a straight line.
-
-    It begins on the plane below the camera.
-    """
+    """Which cells (S, B) show ground: where one could drive, from the plane below the camera on."""
     reach = slope * range_m
     high = np.where(np.isnan(seen_m), np.inf, seen_m)
     from_here = np.minimum.accumulate(high - reach, axis=1)
     from_beyond = np.minimum.accumulate((high + reach)[:, ::-1], axis=1)[:, ::-1]
     limit = np.minimum(np.minimum(from_here, 0) + reach, from_beyond - reach)
-    ground = high <= limit + _ROUGH_M
-    return _between(seen_m, ground, range_m)
+    return high <= limit + _ROUGH_M
+
+
+def _with_neighbours(farthest_m: NDArray[np.float64]) -> NDArray[np.float64]:
+    """(S, 1) the largest of each sector (S,) and those beside: one at the edge may be a sliver."""
+    padded = np.pad(farthest_m, 1)
+    return np.maximum(np.maximum(padded[:-2], padded[2:]), farthest_m)[:, None]
 
 
 def _between(
