@@ -17,14 +17,19 @@ from cloudypoints.capture import CaptureSettings
 from cloudypoints.errors import ConfigError, WireError
 from cloudypoints.geometry import Camera, Intrinsics, Mount
 from cloudypoints.inference.card import first_fault
+from cloudypoints.masks import Mask
 from cloudypoints.messages import TOPICS, USUAL_TOPICS
 from cloudypoints.projector import (
+    EVERYTHING,
+    LEARN,
     CloudSettings,
     CompactSettings,
     GroundSettings,
     HealthSettings,
     ObstacleSettings,
+    Region,
     ZoneSettings,
+    load_mask,
 )
 from cloudypoints.publisher import DEFAULT_ENDPOINT
 from cloudypoints.wire import check_camera_name
@@ -68,7 +73,21 @@ class CameraSettings(_Section):
     calibration: str = ""  # a file of any known kind; "" for the source's own, else the assumed
     assumed: AssumedCamera = AssumedCamera()
     capture: CaptureSettings = CaptureSettings()
+    mask: str = ""  # a picture, black: left out; "learn": the own bonnet, from what stays
+    region: Region = EVERYTHING  # that is looked at: left, top, right, bottom, parts of the picture
     zone: dict[str, ZoneSettings] = Field({}, max_length=32)  # areas that are watched, by name
+
+    @field_validator("region")
+    @classmethod
+    def _holds_something(cls, region: Region) -> Region:
+        left, top, right, bottom = region
+        if not (0 <= left < right <= 1 and 0 <= top < bottom <= 1):
+            raise ValueError("must be left < right and top < bottom, each from 0 to 1")
+        return region
+
+    def drawn_mask(self) -> Mask | None:
+        """The mask in the file, if one is named. Raises ConfigError."""
+        return load_mask(Path(self.mask)) if self.mask not in ("", LEARN) else None
 
     def calibrated(self) -> Camera | None:
         """The camera of the calibration file, if one is named. Raises CalibrationError."""
@@ -131,7 +150,7 @@ class NodeSettings(_Section):
 def load_settings(path: Path) -> NodeSettings:
     """The settings of a TOML file. Raises ConfigError naming file, key and what would be right.
 
-    Paths of calibrations and models are taken relative to the file's folder.
+    Paths of calibrations, masks and models are taken relative to the file's folder.
     """
     try:
         document = tomllib.loads(path.read_text(encoding="utf-8"))
@@ -171,9 +190,13 @@ def _keys_of(section: list[str]) -> str:
 
 def _relative_to(folder: Path, settings: NodeSettings) -> NodeSettings:
     cameras = {
-        name: camera.model_copy(update={"calibration": str(folder / camera.calibration)})
-        if camera.calibration
-        else camera
+        name: camera.model_copy(
+            update={
+                key: str(folder / path)
+                for key, path in (("calibration", camera.calibration), ("mask", camera.mask))
+                if path not in ("", LEARN)
+            }
+        )
         for name, camera in settings.camera.items()
     }
     inference = settings.inference

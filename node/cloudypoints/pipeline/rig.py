@@ -12,6 +12,7 @@ from cloudypoints.capture import Frame
 from cloudypoints.compact import Compactor, check_installed
 from cloudypoints.config import CameraSettings, NodeSettings
 from cloudypoints.errors import CalibrationError
+from cloudypoints.fingerprint import setup_of
 from cloudypoints.geometry import Camera, Floats, rays_of
 from cloudypoints.inference import Model, Result, View
 from cloudypoints.input_statistics import depth_statistics, picture_statistics
@@ -26,18 +27,23 @@ from cloudypoints.messages import (
     Ledger,
     Message,
     Obstacles,
+    Setup,
 )
 from cloudypoints.projector import (
+    LEARN,
+    BonnetLearner,
     Ground,
     GroundFilter,
+    MetricDepth,
     ObstacleFilter,
     ObstacleTables,
     PictureHealth,
     Zone,
+    check_aspect,
     compact,
     limited,
     limits_bind,
-    metres_from,
+    mask_of_grid,
     organised_points,
     scale_message,
     strided,
@@ -45,8 +51,6 @@ from cloudypoints.projector import (
     voxel_thinned,
 )
 from cloudypoints.timing import utc_ns
-
-_SAME_ASPECT = 0.01  # relative; more is another crop of the sensor, not another size
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,9 +60,11 @@ class Sight:
     view: View
     rays: Floats  # (2, H, W) of the grid
     obstacles: ObstacleFilter  # likewise of the frames so far
-    ground: GroundFilter  # of the frames so far; for the output's thread alone
+    depth: MetricDepth  # of the frames so far; for the output's thread alone
+    health: PictureHealth  # likewise
     header: Header  # what every message of this sight says alike
     cloud_intrinsics: tuple[float, ...]  # of the cloud's grid, which a stride thins
+    since: int = 0  # number of its first frame
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +103,7 @@ class Rig:
 
         `live`: its pictures come from a camera, and are never quite the same twice.
 
-        Raises CalibrationError when that file does not hold.
+        Raises CalibrationError when that file does not hold, ConfigError when its mask does not.
         """
         self.name = name
         self.model = model
@@ -108,25 +114,52 @@ class Rig:
             check_installed()
         self._limits_bind = limits_bind(model.card, settings.cloud, settings.ground)
         self._sight: Sight | None = None
+        self._camera = camera
+        self._mask = camera.drawn_mask()
         self._zones = camera.zone
-        self._health = PictureHealth(settings.health, live=live)
+        self._live = live
+        self._setup: tuple[Sight, Setup] | None = None  # made once for each sight
         self._last: tuple[Header, Result, Floats] | None = None  # of the output's thread
 
     def shoot(self, frame: Frame) -> Shot:
         """Lay a frame on the model's grid; runs in the camera's own thread, beside inference.
 
-        Raises CalibrationError for a picture of another aspect than the calibration's.
+        Raises CalibrationError for a picture of another aspect than the calibration's, ConfigError
+        for one of another than the mask's.
         """
-        sight = self.sight_of(frame.picture.shape[1], frame.picture.shape[0])
+        if frame.restart:
+            self._sight = None  # with its filters, which knew what came before
+        sight = self.sight_of(frame.picture.shape[1], frame.picture.shape[0], frame.index)
         fitted = self.model.fit(frame.picture, sight.view)
         ledger = Ledger(captured_ns=frame.captured_ns, received_ns=utc_ns())
         return Shot(self, sight, frame.index, frame.stamp_ns, frame.clock, fitted, ledger)
 
-    def sight_of(self, width_px: int, height_px: int) -> Sight:
-        """The geometry for pictures of this size; the last one is kept."""
+    def shoot_again(
+        self, fitted: NDArray[np.uint8], size_px: tuple[int, int], header: Header, *, restart: bool
+    ) -> Shot:
+        """A picture that was fitted before and is inferred anew: laid on the grid as it is.
+
+        `size_px` is that of the source's pictures, which tells how they lie on the grid.
+        """
+        if restart:
+            self._sight = None
+        sight = self.sight_of(*size_px, header.frame)
+        ledger = Ledger(captured_ns=header.ledger.captured_ns)
+        return Shot(self, sight, header.frame, header.stamp_ns, header.clock, fitted, ledger)
+
+    def setup(self, sight: Sight) -> Setup:
+        """What the messages of this sight are made with."""
+        if self._setup is None or self._setup[0] is not sight:
+            about = setup_of(self._camera, self._settings, self.model, sight.view)
+            document = replace(about, live=self._live, since=sight.since)
+            self._setup = sight, Setup(sight.header, document.dumps())
+        return self._setup[1]
+
+    def sight_of(self, width_px: int, height_px: int, frame: int = 0) -> Sight:
+        """The geometry for pictures of this size; the last one is kept, since its first frame."""
         k = self._sight.view.source.intrinsics if self._sight else None
         if self._sight is None or k is None or (k.width_px, k.height_px) != (width_px, height_px):
-            self._sight = self._new_sight(width_px, height_px)
+            self._sight = replace(self._new_sight(width_px, height_px), since=frame)
         return self._sight
 
     def messages(self, shot: Shot, drops: int, out: Array) -> Iterator[Message]:
@@ -136,9 +169,10 @@ class Rig:
         """
         assert shot.result is not None
         sight, cloud, result = shot.sight, self._settings.cloud, shot.result
-        ground = sight.ground.update(result.depth, result.labels, shot.stamp_ns, result.picture)
+        metres, ground = sight.depth.update(
+            result.depth, result.labels, result.picture, shot.stamp_ns
+        )
         camera = replace(sight.view.camera, mount=ground.mount)
-        metres = metres_from(result.depth, self.model.card, ground)
         depth_m = limited(metres, camera, sight.rays, cloud) if self._limits_bind else metres
         points = organised_points(depth_m, sight.rays, result.picture, result.labels, out)
         points = strided(points, cloud.stride)
@@ -191,7 +225,7 @@ class Rig:
 
     def _obstacles(self, header: Header, metres: Floats, shot: Shot, ground: Ground) -> Obstacles:
         assert shot.result is not None
-        conditions = self._health.update(shot.result.picture, shot.stamp_ns)
+        conditions = shot.sight.health.update(shot.result.picture, shot.stamp_ns)
         lost = ("scale_lost",) if ground.state == "lost" else ()
         return shot.sight.obstacles.update(
             header,
@@ -215,29 +249,40 @@ class Rig:
             intrinsics=astuple(view.camera.intrinsics),
         )
         tables = ObstacleTables.of(view.camera, rays, self._settings.obstacles)
+        zones = {name: Zone.of(name, zone, source) for name, zone in self._zones.items()}
+        obstacles = ObstacleFilter(tables, zones)
+        thinned = view.camera.intrinsics.strided(self._settings.cloud.stride)
+        health = PictureHealth(self._settings.health, live=self._live)
+        depth = self._new_depth(view, rays)
+        return Sight(view, rays, obstacles, depth, health, header, astuple(thinned))
+
+    def _new_depth(self, view: View, rays: Floats) -> MetricDepth:
+        k, cloud = view.source.intrinsics, self._settings.cloud
+        if self._mask is not None:
+            check_aspect(self._mask, k.width_px, k.height_px, f"mask {self._camera.mask}")
         ground = GroundFilter(
             view.camera,
             rays,
             self.model.card.depth,
             settings=self._settings.ground,
-            scale=self._settings.cloud.scale,
+            scale=cloud.scale,
         )
-        zones = {name: Zone.of(name, zone, source) for name, zone in self._zones.items()}
-        obstacles = ObstacleFilter(tables, zones)
-        thinned = view.camera.intrinsics.strided(self._settings.cloud.stride)
-        return Sight(view, rays, obstacles, ground, header, astuple(thinned))
+        return MetricDepth(
+            self.model.card,
+            view.camera.intrinsics,
+            ground,
+            edge_m=cloud.edge_m,
+            mask=mask_of_grid(self._mask, self._camera.region, view.inner, rays.shape[1:]),
+            learner=BonnetLearner(rays) if self._camera.mask == LEARN else None,
+        )
 
     def _camera_of(self, width_px: int, height_px: int) -> Camera:
         if self._calibrated is None:
             return self._assumed.camera(width_px, height_px)
-        k = self._calibrated.intrinsics
-        aspect = (width_px / height_px) / (k.width_px / k.height_px)
-        if abs(aspect - 1) > _SAME_ASPECT:
-            raise CalibrationError(
-                f"camera {self.name}: calibrated at {k.width_px}×{k.height_px}, but its pictures "
-                f"are {width_px}×{height_px}: another aspect; calibrate at that size"
-            )
-        return self._calibrated.resized(width_px, height_px)
+        try:
+            return self._calibrated.behind(width_px, height_px)
+        except CalibrationError as error:
+            raise CalibrationError(f"camera {self.name}: {error}") from error
 
 
 def _header(shot: Shot, ground: Ground, drops: int) -> Header:

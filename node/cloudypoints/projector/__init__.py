@@ -14,12 +14,23 @@ from cloudypoints.projector.cloud import (
 )
 from cloudypoints.projector.ground import Ground, GroundFilter
 from cloudypoints.projector.health import Health, PictureHealth
+from cloudypoints.projector.metric_depth import MetricDepth
 from cloudypoints.projector.obstacles import (
     Corridor,
     ObstacleFilter,
     ObstacleTables,
     summarise,
     unknown,
+)
+from cloudypoints.projector.quality import without_flying
+from cloudypoints.projector.quality_mask import (
+    EVERYTHING,
+    LEARN,
+    BonnetLearner,
+    Region,
+    check_aspect,
+    load_mask,
+    mask_of_grid,
 )
 from cloudypoints.projector.scale import check_metres, metres_from, scale_message
 from cloudypoints.projector.settings import (
@@ -33,6 +44,9 @@ from cloudypoints.projector.settings import (
 from cloudypoints.projector.zones import Zone
 
 __all__ = [
+    "EVERYTHING",
+    "LEARN",
+    "BonnetLearner",
     "CloudSettings",
     "CompactSettings",
     "Corridor",
@@ -41,17 +55,22 @@ __all__ = [
     "GroundSettings",
     "Health",
     "HealthSettings",
+    "MetricDepth",
     "ObstacleFilter",
     "ObstacleSettings",
     "ObstacleTables",
     "PictureHealth",
+    "Region",
     "Zone",
     "ZoneSettings",
+    "check_aspect",
     "check_metres",
     "colours_of",
     "compact",
     "limited",
     "limits_bind",
+    "load_mask",
+    "mask_of_grid",
     "metres_from",
     "organised_points",
     "scale_message",
@@ -59,4 +78,5 @@ __all__ = [
     "summarise",
     "unknown",
     "voxel_thinned",
+    "without_flying",
 ]

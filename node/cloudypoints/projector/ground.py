@@ -112,6 +112,7 @@ class GroundFilter:
         self._covariance: Doubles = np.full((3, 3), np.nan)
         self._taken = 0  # frames since the filter last began
         self._stamp_ns: int | None = None
+        self.began_anew = True  # whether the last frame had none before it
         self._last: Fit | None = None  # of the frame before
         self._seen_ns = 0  # when ground was last found where it was expected
         self._stabiliser.reset()
@@ -159,7 +160,8 @@ class GroundFilter:
     def _pass_time(self, stamp_ns: int) -> float:
         """Let the ground wander; the seconds since the frame before, 0 at a beginning."""
         passed_s = 0.0 if self._stamp_ns is None else (stamp_ns - self._stamp_ns) / 1e9
-        if not 0 <= passed_s <= _GAP_S:
+        self.began_anew = self._stamp_ns is None or not 0 <= passed_s <= _GAP_S
+        if self.began_anew:
             self.reset()
             passed_s = 0.0
         self._covariance = self._covariance + _WANDER * passed_s

@@ -27,6 +27,9 @@ class CloudSettings(_Section):
     voxel_m: float = Field(
         0.0, ge=0, le=10
     )  # one point per cube of this edge; 0: all; compact only
+    # Depth that climbs as if its surface passed this close to the lens, continued, lies between two
+    # surfaces and flies; 0 keeps it.
+    edge_m: float = Field(0.6, ge=0, le=10)
     # Metres per unit of 1 / depth for depth without metres, 0: unknown; or "ground": from the
     # ground and the camera's height, which corrects metric depth too.
     scale: Annotated[float, Field(ge=0, allow_inf_nan=False)] | Literal["ground"] = 0.0
