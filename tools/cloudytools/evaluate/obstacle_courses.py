@@ -39,7 +39,7 @@ SIZE_PX = (320, 192)
 _SEED = 5
 _ASPHALT = Surface(Material.ROAD, Category.FLAT, (0.105, 0.103, 0.102))
 _CRATE = Surface(Material.TIMBER, Category.OBJECT, (0.4, 0.25, 0.1))
-_VERSION = "3"  # of what is rendered: another one renders anew
+_VERSION = "4"  # of what is rendered: another one renders anew
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,7 +207,7 @@ def _street(road: Road, light: Light) -> World:
         dress(site, way)
     _stand(builder, road, "sedan", (CAR_X_M + 2.2, LANE_M))
     x, y, z = road.place(30.0, LANE_M + 1.9)
-    builder.add(box((0.3, 0.3, 0.4)), [_CRATE], Place(x, y, z))
+    builder.add(box((0.3, 0.3, 0.6)), [_CRATE], Place(x, y, z))
     return builder.build(road, painter.finished())
 
 

@@ -23,7 +23,7 @@ OBSTACLES = (
 )  # fmt: skip
 _SHOWN = 1 / 3  # of the smallest obstacle's square: 0.2 to 0.3 m of its 0.3 m
 _THICK = 1.05  # what counts as one thing lies within this factor of its nearest range
-_INSIDE_M = (0.03, 0.25)  # of the band's lower and upper limit: what must be seen
+_INSIDE_M = (0.15, 0.25)  # of its limits: a pavement lifts what stands on it by 0.13 m
 _NEAR_BY = 0.05  # a report is false unless something stands within this part of its range
 
 

@@ -17,7 +17,8 @@ from cloudypoints.projector.obstacles.tables import Indices, ObstacleTables
 _LYING = 0.3  # rise over run of what may be ground
 _LEAST = 2  # pixels of a cell
 _ROUGH_M = 0.1  # above what could be driven to, and still ground
-_FALLS, _MOST_M = 0.5, 1.5  # where no more ground is seen: of the slope, and at most so far down
+_ROWS = 2  # of the picture behind the last ground seen show whether there is more
+_LOWEST_M = 3.0  # behind them it may fall by the slope, at most so far down
 _PIXELS = 12_000  # looked at, about
 
 
@@ -29,12 +30,14 @@ def terrain_of(
     tables: ObstacleTables,
 ) -> tuple[Floats, Floats]:
     """Metres of ground above the plane in each cell, and how much lower it may be: (S · B,)."""
+    camera = tables.camera
     seen_m = _means(cell, range_m, height_m, measured, tables)
     middle_m = np.sqrt(tables.bin_m[:-1] * tables.bin_m[1:]).astype(np.float64)
     known = _drivable(seen_m, middle_m, tables.settings.max_slope)
     last_m = _with_neighbours(np.where(known, middle_m, 0).max(axis=1))
-    hidden_m = np.where(last_m > 0, np.maximum(middle_m - last_m, 0), 0)
-    doubt_m = np.minimum(_FALLS * tables.settings.max_slope * hidden_m, _MOST_M)
+    rows_m = _ROWS * last_m**2 / (camera.intrinsics.fy_px * camera.mount.height_m)
+    hidden_m = np.where(last_m > 0, np.maximum(middle_m - last_m - rows_m, 0), 0)
+    doubt_m = np.minimum(tables.settings.max_slope * hidden_m, _LOWEST_M)
     ground_m = _between(seen_m, known, middle_m)
     return ground_m.astype(np.float32).ravel(), doubt_m.astype(np.float32).ravel()
 
