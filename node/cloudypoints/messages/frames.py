@@ -1,0 +1,146 @@
+"""The messages that hold a frame: a value or point for each pixel, or for each cell of ground."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cloudypoints.errors import WireError
+from cloudypoints.messages.header import POINT, Array, Header, check
+
+NAN = float("nan")
+_MOST_BYTES = 256 << 20  # of a cloud: what the wire takes in one buffer
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Cloud:
+    """Points of one frame: organised (H, W), unknown ones NaN, or compact (N,), known ones only."""
+
+    header: Header
+    points: Array  # POINT
+
+    buffers: ClassVar[Mapping[str, tuple[str, tuple[int, ...]]]] = {"points": ("POINT", (1, 2))}
+
+    def __post_init__(self) -> None:
+        check(self)
+
+    @property
+    def known(self) -> Array:
+        """The points that have a place, compact (N,)."""
+        flat: Array = self.points.reshape(-1)
+        known: Array = flat[np.isfinite(flat["z"])]
+        return known
+
+    def xyz_m(self, frame: str = "camera") -> NDArray[np.float32]:
+        """(N, 3) metres of the known points, in the `camera` or the `vehicle` frame."""
+        known = self.known
+        xyz = np.stack([known["x"], known["y"], known["z"]], axis=1)
+        if frame == "camera":
+            return xyz
+        if frame != "vehicle":
+            raise ValueError(f"frame {frame!r}: known are camera, vehicle")
+        matrix = self.header.vehicle_from_camera_matrix.astype(np.float32)
+        moved: NDArray[np.float32] = xyz @ matrix[:3, :3].T + matrix[:3, 3]
+        return moved
+
+    @property
+    def rgb(self) -> NDArray[np.uint8]:
+        """(N, 3) colours of the known points."""
+        known = self.known
+        return np.stack([known["r"], known["g"], known["b"]], axis=1)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Depth:
+    """How far each pixel is along the optical axis (z, not range)."""
+
+    header: Header
+    depth_m: Array  # (H, W) float32, NaN where unknown
+
+    buffers: ClassVar[Mapping[str, tuple[str, tuple[int, ...]]]] = {"depth_m": ("<f4", (2,))}
+
+    def __post_init__(self) -> None:
+        check(self)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Labels:
+    """The category of each pixel."""
+
+    header: Header
+    labels: Array  # (H, W) uint8
+
+    buffers: ClassVar[Mapping[str, tuple[str, tuple[int, ...]]]] = {"labels": ("|u1", (2,))}
+
+    def __post_init__(self) -> None:
+        check(self)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Image:
+    """The very picture that was inferred, at the model's grid."""
+
+    header: Header
+    picture: Array  # (H, W, 3) uint8 RGB
+
+    buffers: ClassVar[Mapping[str, tuple[str, tuple[int, ...]]]] = {"picture": ("|u1", (3,))}
+
+    def __post_init__(self) -> None:
+        check(self)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Grid:
+    """Where things stand and where ground was seen, from above: one frame's, nothing lingers.
+
+    Cell [i, j] begins at (x_m + i · cell_m, y_m + j · cell_m) of the vehicle's frame.
+    """
+
+    header: Header
+    cells: Array  # (X, Y) int8: -1 unknown, 0 ground seen, 100 an obstacle
+    cell_m: float = 0.0
+    x_m: float = 0.0
+    y_m: float = 0.0
+
+    buffers: ClassVar[Mapping[str, tuple[str, tuple[int, ...]]]] = {"cells": ("|i1", (2,))}
+
+    def __post_init__(self) -> None:
+        check(self)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Compact:
+    """A frame for thin links, from which `cloudypoints.compact.rebuilt` makes its organised cloud.
+
+    Codes count steps of inverse depth, so that z is within z² × step_per_m / 2 of what it was;
+    colours are a JPEG picture, categories are exact.
+    """
+
+    header: Header
+    codes: Array  # uint8: zstd of two planes (2, H, W), low and high bytes of the codes' residuals
+    colours: Array  # uint8: JPEG
+    labels: Array  # uint8: zstd of (H, W) Category ids; empty where the model has none
+    width_px: int
+    height_px: int
+    step_per_m: float  # inverse depth of one step, 1/m; > 0
+    distortion: str = "none"  # of the picture that the grid lies on, as calibration files name it
+    coefficients: tuple[float, ...] = ()  # of it, in OpenCV's order
+
+    buffers: ClassVar[Mapping[str, tuple[str, tuple[int, ...]]]] = {
+        "codes": ("|u1", (1,)),
+        "colours": ("|u1", (1,)),
+        "labels": ("|u1", (1,)),
+    }
+
+    def __post_init__(self) -> None:
+        check(self)
+        pixels = self.width_px * self.height_px
+        if min(self.width_px, self.height_px) < 1 or pixels * POINT.itemsize > _MOST_BYTES:
+            raise WireError(f"compact: a grid of {self.width_px}×{self.height_px}")
+        if not 0 < self.step_per_m < math.inf:
+            raise WireError(f"compact: steps of {self.step_per_m} 1/m; must be above 0")
