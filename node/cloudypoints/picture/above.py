@@ -1,4 +1,4 @@
-"""The scene from above: points, sectors as a fan, rings in metres, the corridor, the nearest.
+"""The scene from above: points, sectors as a fan, rings, the corridor, zones, the nearest.
 
 The camera's heading points up; its foot stands near the lower edge.
 """
@@ -12,13 +12,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cloudypoints.colours import by_distance
+from cloudypoints.corridor import Corridor
 from cloudypoints.messages import Cloud, Header, Obstacles
 from cloudypoints.picture.canvas import (
     ACCENT,
+    BAD,
     CAPTION,
     CENTRE,
     GOOD,
     LABEL,
+    MUTED,
     NIGHT,
     TEXT,
     Canvas,
@@ -31,7 +34,7 @@ from cloudypoints.picture.canvas import (
 )
 from cloudypoints.picture.dots import Dots, Points
 from cloudypoints.picture.perspective import place_of, polar, sector_half_rad
-from cloudypoints.picture.words import nearest_words
+from cloudypoints.picture.words import SOON_S, meeting_words, nearest_words
 
 AHEAD_M = 42.0
 _FOOT_PX = 54  # of the camera's foot above the lower edge
@@ -56,6 +59,7 @@ def draw_above(
     if obstacles is not None:
         _draw_fan(canvas, place, obstacles, foot_m)
         _draw_corridor(canvas, place, obstacles)
+        _draw_zones(canvas, place, obstacles)
     _draw_rings(canvas, place, foot_m, heading_rad)
     if obstacles is not None and math.isfinite(obstacles.nearest_m):
         at_m = foot_m + polar(obstacles.nearest_m, obstacles.nearest_bearing_rad)
@@ -119,15 +123,32 @@ def _draw_fan(canvas: Canvas, place: Placing, obstacles: Obstacles, foot_m: Poin
 def _draw_corridor(canvas: Canvas, place: Placing, obstacles: Obstacles) -> None:
     """The vehicle's width ahead of its bumper, as far as it is free."""
     half_m, free_m = obstacles.corridor_width_m / 2, obstacles.corridor_m
-    if math.isnan(half_m) or math.isnan(free_m):
+    if math.isnan(half_m) or math.isnan(free_m) or math.isnan(obstacles.bumper_x_m):
         return
-    bumper_m = float(np.nan_to_num(obstacles.bumper_x_m))
-    end_m = bumper_m + min(free_m, AHEAD_M)
-    corners = np.array([(bumper_m, half_m), (end_m, half_m), (end_m, -half_m), (bumper_m, -half_m)])
-    corridor = place(np.pad(corners, ((0, 0), (0, 1))))
-    lines(canvas, [corridor[:2], corridor[2:]], ACCENT, width_px=2, opacity=0.8)
+    corridor = Corridor.told_by(obstacles)
+    ahead_m = np.linspace(0, min(free_m, AHEAD_M), 40, dtype=np.float32)
+    sides = [place(corridor.point(ahead_m, side_m)) for side_m in (half_m, -half_m)]
+    lines(canvas, sides, ACCENT, width_px=2, opacity=0.8)
     if math.isfinite(free_m):
-        lines(canvas, [corridor[1:3]], ACCENT, width_px=2)
+        colour = BAD if obstacles.corridor_ttc_s < SOON_S else ACCENT
+        lines(canvas, [np.stack([side[-1] for side in sides])], colour, width_px=2)
+        words = meeting_words(obstacles.corridor_ttc_s, obstacles.corridor_ttc_sigma_s)
+        if words:
+            tag(canvas, words, sides[1][-1] + (8, -2), CAPTION)
+
+
+def _draw_zones(canvas: Canvas, place: Placing, obstacles: Obstacles) -> None:
+    """Outlines with their names: red while something is in them, grey where nobody knows."""
+    for name, event in obstacles.zone_event.items():
+        outline = np.array(obstacles.zone_outline_m[name]).reshape(-1, 2)
+        if len(outline) < 3:
+            continue
+        colour = {"unknown": MUTED, "empty": GOOD, "leave": GOOD}.get(event, BAD)
+        corners = place(np.vstack([outline, outline[:1]]))
+        areas(canvas, [corners], [colour], opacity=0.16)
+        lines(canvas, [corners], colour, width_px=2)
+        top = corners[corners[:, 1].argmin()]
+        tag(canvas, f"{name}: {event}", (top[0], top[1] - 24), CAPTION, align=CENTRE)
 
 
 def _draw_rings(canvas: Canvas, place: Placing, foot_m: Points, heading_rad: float) -> None:

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from cloudypoints.messages import CATEGORY_NAMES, Obstacles
 from cloudypoints.picture.canvas import BAD, GOOD, MUTED, TEXT, WARN, Colour
 
+SOON_S = 4.0  # a meeting sooner than this is said in red
 OLD_S, STALE_S = 0.3, 1.0  # ages that are said in amber and in red
 
 _COLOUR_OF = {"ok": GOOD, "degraded": WARN, "stale": BAD}
@@ -35,6 +36,13 @@ def nearest_words(obstacles: Obstacles) -> str:
     if math.isfinite(obstacles.nearest_m):
         return f"{metres(obstacles.nearest_m)} {category_name(obstacles.nearest_category)}"
     return "none seen" if obstacles.nearest_m > 0 else "unknown"
+
+
+def meeting_words(ttc_s: float, sigma_s: float) -> str:
+    """When a thing is met, and how surely: "in 2.4 ± 0.1 s"; empty where it is not, or not soon."""
+    if not ttc_s < 30:
+        return ""
+    return f"in {ttc_s:.1f} s" + (f" ± {sigma_s:.1f} s" if math.isfinite(sigma_s) else "")
 
 
 def truth_words(obstacles: Obstacles, truth: Mapping[str, float]) -> str:

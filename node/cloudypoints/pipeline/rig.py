@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import astuple, dataclass, replace
 
@@ -217,7 +218,7 @@ class Rig:
             return {}
         _, result, depth_m = self._last
         figures = picture_statistics(result.picture) | depth_statistics(depth_m)
-        return {name: round(figure, 5) for name, figure in figures.items()}
+        return {n: round(figure, 5) for n, figure in figures.items() if math.isfinite(figure)}
 
     @property
     def _wants_grid(self) -> bool:

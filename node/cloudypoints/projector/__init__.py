@@ -16,7 +16,6 @@ from cloudypoints.projector.ground import Ground, GroundFilter
 from cloudypoints.projector.health import Health, PictureHealth
 from cloudypoints.projector.metric_depth import MetricDepth
 from cloudypoints.projector.obstacles import (
-    Corridor,
     ObstacleFilter,
     ObstacleTables,
     summarise,
@@ -49,7 +48,6 @@ __all__ = [
     "BonnetLearner",
     "CloudSettings",
     "CompactSettings",
-    "Corridor",
     "Ground",
     "GroundFilter",
     "GroundSettings",

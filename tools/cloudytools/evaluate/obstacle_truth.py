@@ -14,9 +14,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from cloudypoints.corridor import Corridor
 from cloudypoints.geometry import Camera, Floats, directions_vehicle, rays_of
 from cloudypoints.messages import Category
-from cloudypoints.projector import Corridor, ObstacleSettings, ObstacleTables
+from cloudypoints.projector import ObstacleSettings, ObstacleTables
 
 OBSTACLES = (
     Category.HUMAN, Category.VEHICLE, Category.OBJECT, Category.CONSTRUCTION, Category.NATURE,
@@ -71,7 +72,13 @@ class TruthFinder:
     def __init__(self, camera: Camera, settings: ObstacleSettings) -> None:
         """`camera` as it sits on the vehicle, of the whole grid."""
         rays = rays_of(camera)
-        self._settings, self._corridor = settings, Corridor.of(settings)
+        self._settings = settings
+        self._corridor = Corridor(
+            settings.curvature_1pm,
+            settings.corridor_width_m,
+            settings.bumper_x_m,
+            settings.axle_x_m,
+        )
         self._mount, self._k = camera.mount, camera.intrinsics
         self._forward, self._left, _ = directions_vehicle(camera, rays)
         bearing = np.arctan2(self._left, self._forward)

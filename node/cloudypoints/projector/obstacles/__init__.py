@@ -8,8 +8,7 @@ nearest range counts at which enough of them stand together: as many as an obsta
 size would cover there. Ground seen without a gap is `clear`; where neither was seen all is NaN.
 """
 
-from cloudypoints.projector.obstacles.corridor import Corridor
 from cloudypoints.projector.obstacles.follow import ObstacleFilter, summarise, unknown
 from cloudypoints.projector.obstacles.tables import ObstacleTables
 
-__all__ = ["Corridor", "ObstacleFilter", "ObstacleTables", "summarise", "unknown"]
+__all__ = ["ObstacleFilter", "ObstacleTables", "summarise", "unknown"]

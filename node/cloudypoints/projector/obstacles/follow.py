@@ -9,11 +9,11 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from cloudypoints.corridor import Corridor
 from cloudypoints.geometry import Floats, Mount
 from cloudypoints.messages import CONDITIONS, Grid, Header, Obstacles
 from cloudypoints.projector.grid import grid_of
 from cloudypoints.projector.obstacles.closing import ClosingFilter
-from cloudypoints.projector.obstacles.corridor import Corridor
 from cloudypoints.projector.obstacles.evidence import (
     Evidence,
     Members,
@@ -48,7 +48,13 @@ class ObstacleFilter:
 
     def __init__(self, tables: ObstacleTables, zones: Mapping[str, Zone] | None = None) -> None:
         self.tables = tables
-        self._corridor = Corridor.of(tables.settings)
+        settings = tables.settings
+        self._corridor = Corridor(
+            settings.curvature_1pm,
+            settings.corridor_width_m,
+            settings.bumper_x_m,
+            settings.axle_x_m,
+        )
         self._zones = dict(zones or {})
         self._steady = Steady(tables)
         self._nearest_closing, self._corridor_closing = ClosingFilter(), ClosingFilter()

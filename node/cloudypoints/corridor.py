@@ -6,10 +6,12 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from cloudypoints.geometry import Floats
-from cloudypoints.projector.obstacles.evidence import Bools
-from cloudypoints.projector.settings import ObstacleSettings
+from cloudypoints.messages import Obstacles
+
+Bools = NDArray[np.bool_]
 
 _STRAIGHT_1PM = 1e-5  # an arc of 100 km
 _MOST_RAD = math.pi  # of the circle is looked at: half a turn
@@ -28,13 +30,13 @@ class Corridor:
     axle_x_m: float
 
     @classmethod
-    def of(cls, settings: ObstacleSettings) -> Corridor:
-        """As the settings say."""
+    def told_by(cls, obstacles: Obstacles) -> Corridor:
+        """That of a message."""
         return cls(
-            settings.curvature_1pm,
-            settings.corridor_width_m,
-            settings.bumper_x_m,
-            settings.axle_x_m,
+            obstacles.corridor_curvature_1pm,
+            obstacles.corridor_width_m,
+            obstacles.bumper_x_m,
+            obstacles.corridor_axle_x_m,
         )
 
     def ahead(self, forward_m: Floats, left_m: Floats) -> tuple[Bools, Floats]:
