@@ -35,7 +35,10 @@ def add_node(parser: argparse.ArgumentParser) -> None:
         "--insecure", action="store_true", help="allow an endpoint that the network can reach"
     )
     node.add_argument(
-        "--scale", type=float, metavar="S", help="metres per unit of a depth without metres"
+        "--scale",
+        type=_scale,
+        metavar="S",
+        help='metres per unit of a depth without metres, or "ground": from the camera\'s height',
     )
 
 
@@ -43,10 +46,10 @@ def add_camera(parser: argparse.ArgumentParser) -> None:
     """What can be said of the camera."""
     camera = parser.add_argument_group("the camera")
     camera.add_argument("--name", default="front", help="its name on the wire (default: front)")
-    camera.add_argument("--calibration", metavar="FILE", help="TOML: intrinsics, lens, mount")
+    camera.add_argument("--calibration", metavar="FILE", help="TOML, ROS or OpenCV YAML, KITTI txt")
     camera.add_argument("--hfov", type=float, metavar="DEG", help="assumed field of view (60)")
-    camera.add_argument("--height", type=float, metavar="M", help="assumed height (1.5)")
-    camera.add_argument("--pitch", type=float, metavar="DEG", help="assumed; > 0 looks down (0)")
+    camera.add_argument("--height", type=float, metavar="M", help="of a mount not on file (1.5)")
+    camera.add_argument("--pitch", type=float, metavar="DEG", help="the same; > 0 looks down (0)")
 
 
 def add_playback(parser: argparse.ArgumentParser) -> None:
@@ -55,6 +58,8 @@ def add_playback(parser: argparse.ArgumentParser) -> None:
     playback.add_argument(
         "--pace", type=float, metavar="F", help="1 own pace (default), 0 as fast as possible"
     )
+    playback.add_argument("--start", type=float, metavar="S", help="from here on (0)")
+    playback.add_argument("--end", type=float, metavar="S", help="up to here (the end)")
     playback.add_argument("--loop", action="store_true", help="begin again at the end")
     playback.add_argument(
         "--mode", choices=("auto", "live", "recorded"), help="live: newest wins; recorded: no loss"
@@ -70,7 +75,11 @@ def settings_document(options: argparse.Namespace) -> dict[str, Any]:
             horizontal_fov_deg=options.hfov, height_m=options.height, pitch_deg=options.pitch
         ),
         "capture": _given(
-            pace=options.pace, mode=options.mode, loop=True if options.loop else None
+            pace=options.pace,
+            start_s=options.start,
+            end_s=options.end,
+            mode=options.mode,
+            loop=True if options.loop else None,
         ),
     }
     return {
@@ -89,6 +98,14 @@ def node_document(options: argparse.Namespace) -> dict[str, Any]:
         "publisher": _given(endpoint=options.endpoint, insecure=True if options.insecure else None),
     }
     return {name: section for name, section in sections.items() if section}
+
+
+def _scale(text: str) -> float | str:
+    """The argument of --scale."""
+    try:
+        return text if text == "ground" else float(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f'{text!r} is neither a number nor "ground"') from error
 
 
 def output_path(text: str) -> Path:

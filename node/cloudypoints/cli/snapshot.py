@@ -12,6 +12,7 @@ from cloudypoints.subscriber import subscribe
 _EPILOG = """\
 examples:
   cloudypoints snapshot street.ply                     for Open3D, MeshLab, CloudCompare, Blender
+  cloudypoints snapshot street.ply --normals           which way the surfaces face, too
   cloudypoints snapshot street.pcd --frame camera      for PCL and ROS, in the optical frame
   cloudypoints snapshot street.npz --camera left       for numpy
   cloudypoints snapshot street.laz                     for GIS and survey tools; also .las
@@ -36,6 +37,7 @@ def add(commands: Any) -> None:
     parser.add_argument(
         "--frame", choices=("vehicle", "camera"), default="vehicle", help="default: vehicle, z up"
     )
+    parser.add_argument("--normals", action="store_true", help="with normals (.ply only)")
     parser.add_argument(
         "--compact",
         action="store_true",
@@ -52,14 +54,14 @@ def snapshot(options: argparse.Namespace) -> int:
     from cloudypoints.compact import rebuilt
     from cloudypoints.formats import check_suffix, save_cloud
 
-    check_suffix(options.file)
+    check_suffix(options.file, normals=options.normals)
     kind = "compact" if options.compact else "cloud"
     topic = f"{kind}/{options.camera}" if options.camera else kind
     with subscribe(options.endpoint, topic, bulk_endpoint=options.bulk_endpoint) as subscription:
         message = subscription.read(options.timeout)
     assert isinstance(message, Cloud | Compact)
     cloud = message if isinstance(message, Cloud) else rebuilt(message)
-    save_cloud(options.file, cloud, frame=options.frame)
+    save_cloud(options.file, cloud, frame=options.frame, normals=options.normals)
     print(
         f"{options.file}: {len(cloud.known)} points of camera {cloud.header.camera}, "
         f"{options.frame} frame, metres"

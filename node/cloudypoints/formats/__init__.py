@@ -21,6 +21,7 @@ from cloudypoints.errors import ConfigError
 from cloudypoints.formats.las import las, laz
 from cloudypoints.formats.ros import cdr, kitti, pcl_records, point_cloud2
 from cloudypoints.messages import CATEGORY_NAMES, Array, Cloud
+from cloudypoints.normals import normals_of
 
 __all__ = ["FORMATS", "FRAMES", "check_suffix", "point_cloud2", "save_cloud", "write_whole"]
 
@@ -31,20 +32,29 @@ _PLY_TYPES = {"x": "float", "y": "float", "z": "float"} | dict.fromkeys(
 )
 
 
-def save_cloud(path: str | Path, cloud: Cloud, *, frame: str = "vehicle") -> None:
-    """Write one cloud in the format that the suffix names, in metres.
+def save_cloud(
+    path: str | Path, cloud: Cloud, *, frame: str = "vehicle", normals: bool = False
+) -> None:
+    """Write one cloud in the format that the suffix names, in metres; PLY also with normals.
 
     `frame`: `vehicle` (x forward, y left, z up: upright in every viewer) or `camera` (optical).
-    Raises ConfigError for an unknown suffix or frame, and where the file cannot be written.
+    Raises ConfigError for an unknown suffix or frame, for normals of a compact cloud or in another
+    format, and where the file cannot be written.
     """
     path = Path(path)
-    check_suffix(path)
-    encode = FORMATS[path.suffix.lower()]
-    write_whole(path, encode(cloud, _points_in(frame, cloud), frame))
+    check_suffix(path, normals=normals)
+    points = _points_in(frame, cloud)
+    if normals:
+        content = ply(cloud, points, frame, normals=_normals_in(frame, cloud))
+    else:
+        content = FORMATS[path.suffix.lower()](cloud, points, frame)
+    write_whole(path, content)
 
 
-def check_suffix(path: Path) -> None:
+def check_suffix(path: Path, *, normals: bool = False) -> None:
     """Raises ConfigError unless the suffix names a format that `save_cloud` writes."""
+    if normals and path.suffix.lower() != ".ply":
+        raise ConfigError(f"{path}: normals are written to .ply only")
     if path.suffix.lower() not in FORMATS:
         raise ConfigError(
             f"{path}: unknown format {path.suffix or 'without a suffix'}; "
@@ -63,13 +73,18 @@ def write_whole(path: Path, content: bytes) -> None:
         raise ConfigError(f"{path}: cannot be written: {error.strerror}") from error
 
 
-def ply(cloud: Cloud, points: Array, frame: str) -> bytes:
-    """Binary little-endian PLY: our record is a vertex as it stands."""
-    known = points[np.isfinite(points["z"])]
+def ply(cloud: Cloud, points: Array, frame: str, *, normals: Array | None = None) -> bytes:
+    """Binary little-endian PLY: our record is a vertex as it stands; `normals` (H, W, 3) follow."""
+    here = np.isfinite(points["z"])
+    known = points[here]
     lines = ["ply", "format binary_little_endian 1.0"]
     lines += [f"comment {line}" for line in _facts(cloud, frame)]
     lines += [f"element vertex {known.size}"]
     lines += [f"property {kind} {name}" for name, kind in _PLY_TYPES.items()]
+    if normals is not None:
+        lines += [f"property float {name}" for name in ("nx", "ny", "nz")]
+        facing = np.nan_to_num(normals[here]).astype("<f4")  # (0, 0, 0) is unknown
+        known = np.hstack([known.view(np.uint8).reshape(-1, 16), facing.view(np.uint8)])
     body: bytes = known.tobytes()
     return "\n".join([*lines, "end_header", ""]).encode("ascii") + body
 
@@ -130,6 +145,14 @@ def _points_in(frame: str, cloud: Cloud) -> Array:
     for axis, name in enumerate("xyz"):
         moved[name] = xyz_m[..., axis]
     return moved
+
+
+def _normals_in(frame: str, cloud: Cloud) -> Array:
+    """The cloud's normals (H, W, 3), written in `frame`."""
+    normals = normals_of(cloud.points)
+    if frame == "camera":
+        return normals
+    return np.asarray(normals @ cloud.header.vehicle_from_camera_matrix[:3, :3].T, np.float32)
 
 
 def _facts(cloud: Cloud, frame: str) -> list[str]:

@@ -220,6 +220,8 @@ class GroundFilter:
         if (np.sqrt(np.diag(self._covariance)) > _SURE).any():
             return "converging", "little ground in view, or depth that is unsure of it"
         if self._last is not None and self._last.bend and self._flat_m < _NEEDED_M:
+            if not self._last.reach:
+                return "converging", "the nearest ground does not lie in one plane"
             bends = "rises" if self._last.bend > 0 else "falls away"
             return "converging", f"the ground {bends} beyond {self._flat_m:.0f} m"
         return "good", ""
