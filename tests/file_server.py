@@ -46,6 +46,12 @@ class FileServer:
 class _Handler(BaseHTTPRequestHandler):
     server_: FileServer
     protocol_version = "HTTP/1.1"
+    timeout = 20  # of a client that says nothing
+
+    def end_headers(self) -> None:
+        """A connection for each request, so that none is waited for at the end."""
+        self.send_header("Connection", "close")
+        super().end_headers()
 
     def log_message(self, *_: object) -> None:
         """Silence."""
@@ -87,7 +93,6 @@ class _Handler(BaseHTTPRequestHandler):
         if todo == "stall":
             self.wfile.flush()
             self.server_.over.wait(20)
-        self.close_connection = True
 
     def _answer(
         self, status: int, content: bytes, *, kind: str = "application/gzip",
@@ -121,7 +126,7 @@ class _Site(_Handler):
         welcome = "username=ada&password=l%C3%B8velace" in form
         self.send_response(302 if welcome else 200)
         if welcome:
-            self.send_header("Set-Cookie", "session=ada")
+            self.send_header("Set-Cookie", "session=ada; Path=/")
             self.send_header("Location", "/")
         self.send_header("Content-Length", "0")
         self.end_headers()
