@@ -9,7 +9,7 @@ from __future__ import annotations
 import errno
 import logging
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from types import TracebackType
 from typing import Any
@@ -94,6 +94,15 @@ class Publisher:
         parts = encode(replace(message, header=stamped))
         self._seq[topic] += 1
         return self._send(self._sockets[TOPICS[kind].lane], parts)
+
+    def republish(self, lane: str, parts: Sequence[Any]) -> None:
+        """Send a message of a recording as it is: its number and session are its own.
+
+        The parts may be thrown away at once. Raises Closed after `close`.
+        """
+        if not self._sockets:
+            raise Closed("the publisher is closed")
+        self._sockets[lane].send_multipart([memoryview(part) for part in parts], copy=False)
 
     def close(self) -> None:
         """Free both ports; what has not left after a quarter of a second is lost."""

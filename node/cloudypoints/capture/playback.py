@@ -6,7 +6,7 @@ import math
 import threading
 from collections.abc import Callable
 
-from cloudypoints.capture.frame import Frame
+from cloudypoints.capture.frame import Clock
 from cloudypoints.capture.pace import Pacer
 from cloudypoints.capture.settings import CaptureSettings
 from cloudypoints.control import PlayState
@@ -46,7 +46,8 @@ class Playback:
         self._over = False
         self._closed = False
         self._position_ns = self.start_ns
-        self._frame, self._stamp_ns, self._clock_name = -1, 0, "media"
+        self._frame, self._stamp_ns = -1, 0
+        self._clock_name: Clock = "media"
 
     # --- for any thread
 
@@ -158,11 +159,11 @@ class Playback:
             self._over = self._seek_ns is None or self._closed
             return not self._over
 
-    def note(self, frame: Frame, media_ns: int) -> None:
-        """This frame has been handed out."""
+    def note(self, media_ns: int, frame: int, stamp_ns: int, clock: Clock) -> None:
+        """The frame of this number has been handed out."""
         with self._changed:
             self._position_ns = media_ns
-            self._frame, self._stamp_ns, self._clock_name = frame.index, frame.stamp_ns, frame.clock
+            self._frame, self._stamp_ns, self._clock_name = frame, stamp_ns, clock
 
     # ---
 

@@ -157,7 +157,8 @@ class RecordedSource:
             self._restart,
         )
         self._restart = False
-        self.playback.note(frame, self._clock.media_ns(stamp_ns))
+        media_ns = self._clock.media_ns(stamp_ns)
+        self.playback.note(media_ns, frame.index, frame.stamp_ns, frame.clock)
         return frame
 
     def _stop_if_closed(self) -> None:

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cloudypoints.cli.beside import RecorderBeside
+from cloudypoints.cli.keys import HELP, Keys
 from cloudypoints.cli.options import (
     add_camera,
     add_node,
@@ -23,7 +24,7 @@ from cloudypoints.cli.options import (
     settings_document,
 )
 from cloudypoints.cli.watch import Watch
-from cloudypoints.errors import MissingExtra
+from cloudypoints.errors import DisplayError, MissingExtra
 from cloudypoints.timing import Deadline, monotonic_s
 
 if TYPE_CHECKING:
@@ -37,6 +38,14 @@ sources:
   rtsp://user:pass@host/path    a network camera (over TCP), http:// too: the newest frame wins
   camera:0                      a camera of this machine
   demo:                         the embedded drive
+  drive.mcap, drive.bag, bag/   MCAP (Foxglove, ROS 2), ROS 1 and ROS 2 bags; of several cameras
+                                one: drive.mcap?topic=/front/image
+  2011_09_26_drive_0001_sync/   KITTI's raw drives; ?camera=image_03
+  nuscenes/?scene=scene-0061    nuScenes; &camera=CAM_BACK
+  segment/                      comma's segments; ?camera=ecamera.hevc
+
+keys, where a recording plays:
+  {keys}
 
 examples:
   cloudypoints run drive.mp4 --calibration camera.toml
@@ -45,7 +54,7 @@ examples:
   cloudypoints run drive.mp4 --pace 0 --model depth.onnx --provider cuda
 
 Another terminal sees it with `cloudypoints listen` or `cloudypoints view`. Ctrl-C ends it.
-"""
+""".replace("{keys}", HELP)
 _DEMO_EPILOG = """\
 Opens the 3D viewer where there is a display; elsewhere it plays the drive once, shows a table and
 writes a picture. The drive is rendered, so its exact distances are known: the table shows them.
@@ -109,7 +118,8 @@ def run(options: argparse.Namespace) -> int:
         recorder = stack.enter_context(RecorderBeside(options.record)) if options.record else None
         node = stack.enter_context(_running(settings, recorder))
         watch = Watch(node, start_s, truth=_all_from_demo(settings))
-        watch.until(lambda: False, Deadline(options.seconds))
+        with Keys(node.playback) as keys:
+            watch.until(keys.poll, Deadline(options.seconds))
         if options.picture:
             watch.write_picture(options.picture)
     return 0
@@ -169,8 +179,13 @@ def _all_from_demo(settings: NodeSettings) -> bool:
 
 def _can_show() -> bool:
     """Whether a window could open: a display, and Open3D to draw on it."""
-    display = os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")
-    return bool(display) and importlib.util.find_spec("open3d") is not None
+    from cloudypoints.viewer.display import check_display
+
+    try:
+        check_display(os.environ)
+    except DisplayError:
+        return False
+    return importlib.util.find_spec("open3d") is not None
 
 
 def _open_viewer(node: Node) -> subprocess.Popen[bytes]:

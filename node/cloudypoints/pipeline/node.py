@@ -65,7 +65,8 @@ class Node:
         self.failed: dict[str, CloudyPointsError] = {}  # cameras that did not open, and why
         self.model: Model
         self.publisher: Publisher
-        self.control: ControlServer | None = None  # while recordings play
+        self.playback: Together | None = None  # of recordings
+        self.control: ControlServer | None = None  # of it, from outside
         self._open_source = open_source
         self._before_capture = before_capture
         self._captured: Mailbox[Shot] = Mailbox()
@@ -144,7 +145,8 @@ class Node:
         for name, source in sources.items():
             self.lines[name] = self._new_line(name, source)
         self._start_stages()
-        self.control = self._new_control(sources)
+        self.playback = self._new_playback(sources)
+        self.control = self._new_control(self.playback)
         for line in self.lines.values():
             self._resources.enter_context(line.thread)
         log.info("ready: %s on %s, %s", model.card.name, model.provider, self.publisher.endpoint)
@@ -178,18 +180,23 @@ class Node:
             self.failed[name] = error
             return None
 
-    def _new_control(self, sources: dict[str, Source]) -> ControlServer | None:
-        """Where the playing of recordings is commanded; None where there are none.
+    @staticmethod
+    def _new_playback(sources: dict[str, Source]) -> Together | None:
+        """All recordings commanded as one; None where there are none."""
+        playable = {n: s.playback for n, s in sources.items() if isinstance(s, RecordedSource)}
+        return Together(playable) if playable else None
+
+    def _new_control(self, playback: Together | None) -> ControlServer | None:
+        """Where the playing of recordings is commanded from outside.
 
         That its usual port is taken keeps no node from running.
         """
         settings = self.settings.publisher
-        playable = {n: s.playback for n, s in sources.items() if isinstance(s, RecordedSource)}
-        if not playable or settings.control_endpoint == "none":
+        if playback is None or settings.control_endpoint == "none":
             return None
         try:
             endpoint = settings.control_endpoint or control_beside(settings.endpoint)
-            server = ControlServer(endpoint, Together(playable))
+            server = ControlServer(endpoint, playback)
         except EndpointError as error:
             if settings.control_endpoint:
                 raise

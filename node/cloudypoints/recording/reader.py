@@ -11,6 +11,7 @@ refused: `recording repair` makes it whole first.
 from __future__ import annotations
 
 import logging
+import struct
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -35,7 +36,7 @@ log = logging.getLogger(__name__)
 _MAX_RECORD_BYTES = 300 << 20
 _LOOK_AHEAD_NS = 2 * NS_PER_S  # what a cloud is rebuilt of follows it within a frame
 _WIRE = "cloudypoints.Wire"
-_DAMAGE = (McapError, ZstdError, ValueError, KeyError, OSError, MemoryError)
+_DAMAGE = (McapError, ZstdError, struct.error, ValueError, KeyError, OSError, MemoryError)
 
 
 @dataclass(frozen=True, slots=True)

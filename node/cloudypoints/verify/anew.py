@@ -27,6 +27,7 @@ from cloudypoints.verify.compare import differences as message_differences
 from cloudypoints.wire import decode
 
 _AHEAD = 8  # frames by which the messages of one may come later than those of the next
+_PICTURED = "depth.depth_m"  # the field whose worst frame is shown
 _NOT_COMPARED = ("status", "setup")
 
 Progress = Callable[[int], None]
@@ -47,6 +48,8 @@ class CameraReport:
     worst: dict[str, Difference] = field(default_factory=dict)  # by field
     beyond: Counter[str] = field(default_factory=Counter)  # messages by field, not tolerated
     series: dict[str, list[tuple[int, float]]] = field(default_factory=dict)  # frame and share
+    # The messages of the frame whose depth differs most, or the first that differs: there, here.
+    worst_pair: tuple[dict[str, Message], dict[str, Message]] | None = None
 
     @property
     def passed(self) -> bool:
@@ -57,8 +60,20 @@ class CameraReport:
             return self.compared == self.identical
         return not self.beyond
 
-    def note(self, recorded: Message, anew: Message) -> None:
-        """Compare two messages."""
+    def note_frame(self, recorded: dict[str, Message], anew: dict[str, Message]) -> None:
+        """Compare the messages of one frame."""
+        worst = self.worst.get(_PICTURED)
+        identical = self.identical.total()
+        for kind, message in anew.items():
+            if kind in recorded:
+                self._note_message(recorded[kind], message)
+            else:
+                self.missing[kind] += 1
+        differs = self.identical.total() - identical < len(anew.keys() & recorded.keys())
+        if (differs and self.worst_pair is None) or self.worst.get(_PICTURED) is not worst:
+            self.worst_pair = recorded, anew
+
+    def _note_message(self, recorded: Message, anew: Message) -> None:
         kind = KIND_OF[type(recorded)]
         self.compared[kind] += 1
         if same_bytes(recorded, anew):
@@ -138,14 +153,9 @@ def _verified(
             report.missing["image"] += 1
             continue
         report.frames += 1
-        for anew in again.see(picture):
-            kind = KIND_OF[type(anew)]
-            if kind in _NOT_COMPARED:
-                continue
-            if kind in messages:
-                report.note(messages[kind], anew)
-            else:
-                report.missing[kind] += 1
+        seen = {KIND_OF[type(message)]: message for message in again.see(picture)}
+        anew = {kind: message for kind, message in seen.items() if kind not in _NOT_COMPARED}
+        report.note_frame(messages, anew)
         progress(report.frames)
     return report
 

@@ -60,7 +60,12 @@ class Difference:
     worst: float  # the largest difference of a value; inf: known in one alone, or other words
     share: float  # of the values that differ by more than is tolerated
     said: str  # the place and the values of the worst
-    tolerated: bool
+    allowed: float  # of that share
+
+    @property
+    def tolerated(self) -> bool:
+        """Whether it may differ by so much."""
+        return self.share <= self.allowed
 
 
 def normalised(message: Message) -> Message:
@@ -73,7 +78,7 @@ def same_bytes(recorded: Message, anew: Message) -> bool:
     """Whether both are the same on the wire, but for what is another each time."""
     pairs = zip(encode(normalised(recorded)), encode(normalised(anew)), strict=False)
     same = len(recorded.buffers) == len(anew.buffers)
-    return same and all(memoryview(a).cast("B") == memoryview(b).cast("B") for a, b in pairs)
+    return same and all(_raw(a) == _raw(b) for a, b in pairs)
 
 
 def differences(
@@ -83,11 +88,10 @@ def differences(
     kind, frame = KIND_OF[type(recorded)], recorded.header.frame
     found = []
     for field, there, here in _fields(normalised(recorded), normalised(anew), kind):
-        worst, share, said = _compared(there, here, tolerances.get(field, _tolerance(there)))
-        if worst > 0 or share > 0:
-            tolerance = tolerances.get(field, _tolerance(there))
-            fine = share <= tolerance.share
-            found.append(Difference(kind, frame, field, worst, share, said, fine))
+        tolerance = tolerances.get(field) or _tolerance(there)
+        worst, share, said = _compared(there, here, tolerance)
+        if worst > 0:
+            found.append(Difference(kind, frame, field, worst, share, said, tolerance.share))
     return found
 
 
@@ -136,8 +140,9 @@ def _compared_arrays(there: Array, here: Array, tolerance: Tolerance) -> tuple[f
     if not away.any():
         return 0.0, 0.0, ""
     at = int(np.argmax(away))
-    place = tuple(int(i) for i in np.unravel_index(at, there.shape))
-    said = f"{a[at]:.6g} there, {b[at]:.6g} here at {list(place)}"
+    said = f"{a[at]:.6g} there, {b[at]:.6g} here"
+    if there.size > 1:
+        said += f" at {[int(index) for index in np.unravel_index(at, there.shape)]}"
     return float(away[at]), float(beyond.mean()), said
 
 
@@ -165,3 +170,8 @@ def _distance(a: NDArray[np.float64], b: NDArray[np.float64]) -> NDArray[np.floa
 def _numbers(value: Any) -> bool:
     values = value if isinstance(value, tuple) else (value,)
     return all(isinstance(v, int | float) and not isinstance(v, bool) for v in values)
+
+
+def _raw(part: Any) -> memoryview:
+    """The bytes of a part."""
+    return memoryview(part).cast("B")
