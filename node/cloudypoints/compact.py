@@ -133,7 +133,7 @@ def split(values: Codes) -> Bytes:
 
 def joined(halves: Bytes) -> Codes:
     """(H, W) of the two halves."""
-    values = halves[1].astype(np.uint16)
+    values: Codes = halves[1].astype(np.uint16)
     values <<= 8
     values |= halves[0]
     return values

@@ -196,7 +196,9 @@ class GroundSampler:
             weighted = rays * weights
             before = plane
             try:
-                plane = np.linalg.solve(weighted @ rays.T, weighted @ inverse)
+                plane = np.asarray(
+                    np.linalg.solve(weighted @ rays.T, weighted @ inverse), np.float64
+                )
             except np.linalg.LinAlgError:
                 break
             spread = max(_EXACT, spread * _sigma(scaled[scaled < _BIWEIGHT]))

@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -83,7 +83,8 @@ class Zone:
     def _in_box(self, forward_m: Floats, left_m: Floats) -> NDArray[np.bool_]:
         low, high = self.corners_m.min(axis=0), self.corners_m.max(axis=0)
         ahead = (forward_m >= low[0]) & (forward_m <= high[0])
-        return ahead & (left_m >= low[1]) & (left_m <= high[1])
+        inside: NDArray[np.bool_] = ahead & (left_m >= low[1]) & (left_m <= high[1])
+        return inside
 
 
 class _Placed(Protocol):
@@ -126,7 +127,7 @@ class ZoneWatch:
 
     def update(
         self, distance_m: Floats, looked_at: Sequence[bool], mount: Mount, stamp_ns: int
-    ) -> dict[str, dict[str, object]]:
+    ) -> dict[str, dict[str, Any]]:
         """The message's maps, of the nearest in each zone (Z,) and whether it was looked at."""
         names = list(self._zones)
         events = {
