@@ -1,0 +1,194 @@
+"""Many drives: the same digests with any number of workers, whatever happens to one of them."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import cv2
+import pytest
+
+from cloudypoints.errors import ConfigError, MissingExtra
+from cloudypoints.processing import Job, Outcome, Pool, jobs_for, load_outcome, process, worker
+from cloudypoints.processing.drive import process_drive
+from cloudypoints.recording import Recording
+from cloudypoints.verify import verify
+from film import film, numbered
+from onnx_models import ground_model, saved
+
+
+@pytest.fixture
+def model(tmp_path) -> str:
+    return saved(tmp_path, ground_model())
+
+
+@pytest.fixture
+def drives(tmp_path) -> list[str]:
+    """A film, a folder of pictures, and something that is neither."""
+    film(tmp_path / "street.mp4", range(20), size_px=(160, 120))
+    folder = tmp_path / "pictures"
+    folder.mkdir()
+    for number in range(12):
+        cv2.imwrite(str(folder / f"{number}.png"), numbered(number, (160, 120)))
+    (tmp_path / "broken.mp4").write_bytes(b"not a film" * 100)
+    return [str(tmp_path / "street.mp4"), str(folder), str(tmp_path / "broken.mp4")]
+
+
+def document(model: str) -> dict:
+    return {"inference": {"model": model, "provider": "cpu"}, "camera": {"side": {}}}
+
+
+def digests(outcomes: list[Outcome]) -> dict[str, str]:
+    return {Path(outcome.out).name: outcome.digest for outcome in outcomes}
+
+
+def test_one_worker_or_two_the_digests_are_the_same(tmp_path, drives, model):
+    done = {}
+    for workers in (1, 2):
+        jobs = jobs_for(drives, tmp_path / str(workers), document(model), {})
+        done[workers] = list(process(jobs, Pool(workers)))
+    assert digests(done[1]) == digests(done[2])
+    by_name = {Path(outcome.out).name: outcome for outcome in done[2]}
+    assert {name: outcome.ok for name, outcome in by_name.items()} == {
+        "street.mcap": True,
+        "pictures.mcap": True,
+        "broken.mcap": False,
+    }
+    assert by_name["street.mcap"].frames == 20
+    assert by_name["street.mcap"].messages["cloud"] == 20
+    assert "broken.mp4" in by_name["broken.mcap"].error
+    assert not (tmp_path / "2" / "broken.mcap").exists()
+    assert not list((tmp_path / "2").glob("*.part*"))
+
+
+def test_what_comes_out_is_a_recording_that_verifies(tmp_path, drives, model):
+    (job, *_) = jobs_for(drives, tmp_path / "out", document(model), {})
+    job.out.parent.mkdir()
+    outcome = process_drive(job)
+    assert outcome.ok
+    with Recording(job.out) as recording:
+        assert recording.info().cameras == ["side"]
+        assert recording.info().counts["image/side"] == 20
+    report = verify(job.out, model=model)
+    assert report.passed
+    assert report.cameras[0].identical_wanted
+
+
+def test_what_was_done_is_not_done_again_and_what_changed_is(tmp_path, drives, model):
+    jobs = jobs_for(drives[:1], tmp_path / "out", document(model), {})
+    (first,) = process(jobs, Pool())
+    assert first.seconds > 0
+    (again,) = process(jobs, Pool())
+    assert again == first
+    other = jobs_for(drives[:1], tmp_path / "out", document(model) | {"cloud": {"stride": 2}}, {})
+    assert load_outcome(other[0]) is None
+    (changed,) = process(other, Pool())
+    assert changed.digest != first.digest
+    Path(changed.out).unlink()
+    assert load_outcome(other[0]) is None
+
+
+@pytest.mark.slow
+def test_a_worker_that_is_killed_has_its_drive_done_by_another(
+    tmp_path, drives, model, monkeypatch
+):
+    """Its process is killed as soon as it has told of a frame."""
+    started: list[int] = []
+    popen = worker_popen(started)
+    monkeypatch.setattr("cloudypoints.processing.pool.subprocess.Popen", popen)
+    killed = threading.Event()
+
+    def kill_once(job: Job, frames: int) -> None:
+        if frames and not killed.is_set():
+            killed.set()
+            os.kill(started[-1], signal.SIGKILL)
+
+    jobs = jobs_for(drives[:1], tmp_path / "killed", slow(model, tmp_path), {})
+    (outcome,) = process(jobs, Pool(1), kill_once)
+    assert killed.is_set()
+    assert (outcome.ok, outcome.attempts) == (True, 2)
+    (undisturbed,) = process(
+        jobs_for(drives[:1], tmp_path / "calm", slow(model, tmp_path), {}), Pool()
+    )
+    assert outcome.digest == undisturbed.digest
+
+
+def slow(model: str, folder: Path) -> dict:
+    """A model that leaves time to be killed in."""
+    return document(saved(folder, ground_model(delay=40), "slow.onnx"))
+
+
+def worker_popen(started: list[int]):
+    class Popen(subprocess.Popen):
+        def __init__(self, *arguments, **options) -> None:
+            super().__init__(*arguments, **options)
+            started.append(self.pid)
+
+    return Popen
+
+
+def test_a_worker_that_dies_each_time_is_given_up(tmp_path, drives, model, monkeypatch):
+    command = [sys.executable, "-c", "import os; os.abort()"]
+    monkeypatch.setattr("cloudypoints.processing.pool.COMMAND", command)
+    jobs = jobs_for(drives[:1], tmp_path / "out", document(model), {})
+    (outcome,) = process(jobs, Pool(1))
+    assert not outcome.ok
+    assert outcome.error.startswith("its worker ended 3 times without a word (code -")
+
+
+@pytest.mark.slow
+def test_leaving_early_kills_the_workers(tmp_path, drives, model):
+    jobs = jobs_for(drives[:2], tmp_path / "out", slow(model, tmp_path), {})
+    outcomes = process(jobs, Pool(2))
+    next(outcomes)
+    outcomes.close()
+    assert not [thread for thread in threading.enumerate() if thread.name == "worker"]
+
+
+def test_drives_of_one_name_do_not_overwrite_each_other():
+    sources = ["a/street.mp4", "b/street.mp4", "bag?topic=/front/image", "rtsp://x/y", "c/..mp4"]
+    names = [job.out.name for job in jobs_for(sources, Path("out"), {}, {})]
+    assert names[:2] == ["street.mcap", "street_2.mcap"]
+    assert names[2] == "bag_topic__front_image.mcap"
+    assert len(set(names)) == 5
+
+
+def test_a_setting_that_is_wrong_is_told(drives, tmp_path):
+    job = Job(drives[0], tmp_path / "a.mcap", {"cloud": {"far_m": 3}})
+    with pytest.raises(ConfigError, match="cloud: unknown far_m"):
+        job.settings()
+    assert "unknown far_m" in process_drive(job).error
+
+
+def test_a_worker_speaks_lines_of_json(tmp_path, drives, model):
+    (tmp_path / "out").mkdir()
+    (job, *_) = jobs_for(drives, tmp_path / "out", document(model), {})
+    told = io.StringIO()
+    worker.main(io.StringIO(worker.dumps(job)), told)
+    *counts, last = told.getvalue().splitlines()
+    assert worker.outcome_from(counts[0]) == (1, None)
+    frames, outcome = worker.outcome_from(last)
+    assert outcome is not None
+    assert (frames, outcome.ok) == (20, True)
+    assert json.loads(outcome.dumps())["frames"] == 20
+
+
+def test_a_missing_ray_names_the_extra_that_brings_it(tmp_path, drives, model, monkeypatch):
+    monkeypatch.setitem(sys.modules, "ray", None)
+    jobs = jobs_for(drives, tmp_path / "out", document(model), {})
+    with pytest.raises(MissingExtra, match=r"cloudypoints\[fleet\]"):
+        list(process(jobs, Pool(ray="local")))
+
+
+@pytest.mark.slow  # Ray takes seconds to start
+@pytest.mark.filterwarnings("ignore")  # its own
+def test_ray_gives_the_same_digests(tmp_path, drives, model):
+    here = list(process(jobs_for(drives, tmp_path / "here", document(model), {}), Pool(1)))
+    there = jobs_for(drives, tmp_path / "there", document(model), {})
+    assert digests(list(process(there, Pool(2, ray="local")))) == digests(here)

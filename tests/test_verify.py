@@ -1,0 +1,244 @@
+"""The same answer twice: what is recorded is made again, and what differs is found."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from cloudypoints.capture import Frame
+from cloudypoints.config import settings_from
+from cloudypoints.errors import ModelError, RecordingError
+from cloudypoints.geometry import Camera, Intrinsics, Mount
+from cloudypoints.inference import Model
+from cloudypoints.messages import KIND_OF, Category, Depth, Header, Ledger, Message
+from cloudypoints.pipeline.perception import Perception, numbered
+from cloudypoints.recording import Recorder, RecordSettings
+from cloudypoints.verify import Report, verify
+from cloudypoints.verify.compare import Tolerance, differences, same_bytes
+from cloudypoints.verify.plot import save_plot
+from cloudypoints.wire import encode
+from onnx_models import card_of, ground_model, saved
+
+SIZE_PX = (160, 100)
+START_NS = 1_700_000_000_000_000_000
+FRAME_NS = 40_000_000
+CAMERA = Camera(Intrinsics(*SIZE_PX, 120.3, 121.7, 81.1, 47.9), mount=Mount(1.4, 0.01, 0.05, 0.02))
+
+
+def street(number: int) -> np.ndarray:
+    """A road with something on it that comes nearer; red is the category that the model tells."""
+    width, height = SIZE_PX
+    picture = np.full((height, width, 3), Category.FLAT, np.uint8)
+    picture[: height // 2] = Category.SKY
+    picture[30 + number : 70 + number, 60:90] = Category.VEHICLE
+    picture[..., 1] = np.arange(width)
+    return picture
+
+
+def frames(count: int, *, restart_at: int = -1, first: int = 0) -> list[Frame]:
+    return [
+        Frame(street(n % 20), n, n * FRAME_NS, "media", START_NS + n * FRAME_NS, n == restart_at)
+        for n in range(first, first + count)
+    ]
+
+
+def recorded(path: Path, model_path: str, shown: list[Frame], **changes) -> Path:
+    """What a node would have published of these frames."""
+    document = {
+        "camera": {"front": {}},
+        "inference": {"model": model_path, "provider": "cpu", "threads": 1},
+        "publisher": {"topics": changes.pop("topics", _TOPICS)},
+    }
+    settings = settings_from(document | changes.pop("document", {}), "test")
+    model = Model.open(model_path, provider="cpu", threads=1)
+    perception = Perception("front", settings, model, camera=CAMERA)
+    counts: dict[str, int] = {}
+    with Recorder(RecordSettings(path, **changes.pop("recording", {}))) as recorder:
+        for frame in shown:
+            for message in perception.see(frame):
+                kind = KIND_OF[type(message)]
+                counts[kind] = counts.get(kind, -1) + 1
+                sent = changes.get("tamper", _as_it_is)(numbered(message, 5, counts[kind]))
+                recorder.add([memoryview(part).cast("B") for part in encode(sent)], _at_ns(frame))
+    return path
+
+
+_TOPICS = ["obstacles", "scale", "setup", "cloud", "depth", "labels", "image"]
+
+
+def _at_ns(frame: Frame) -> int:
+    return START_NS + frame.index * FRAME_NS
+
+
+def _as_it_is(message: Message) -> Message:
+    return message
+
+
+@pytest.fixture
+def model(tmp_path) -> str:
+    return saved(tmp_path, ground_model())
+
+
+@pytest.fixture
+def letterboxed(tmp_path) -> str:
+    """A model that leaves rims about the picture."""
+    return saved(tmp_path, ground_model(card_of(picture={"resize": "letterbox"})))
+
+
+def verified(path: Path, model: str, **settings) -> Report:
+    return verify(path, model=model, document=settings or None)
+
+
+def test_what_was_recorded_is_made_again_byte_by_byte(tmp_path, model):
+    report = verified(recorded(tmp_path / "a.mcap", model, frames(30)), model)
+    (camera,) = report.cameras
+    assert report.passed
+    assert camera.identical_wanted
+    assert (camera.why, camera.first) == ([], None)
+    kinds = {kind for kind in _TOPICS if kind != "setup"}
+    assert camera.identical == camera.compared == dict.fromkeys(kinds, 30)
+
+
+def test_pictures_with_rims_are_made_again_byte_by_byte(tmp_path, letterboxed):
+    path = recorded(tmp_path / "a.mcap", letterboxed, frames(5))
+    report = verified(path, letterboxed)
+    assert report.passed
+    assert report.cameras[0].identical.total() == 30
+
+
+def test_where_filters_began_anew_they_do_again(tmp_path, model):
+    path = recorded(tmp_path / "a.mcap", model, frames(24, restart_at=12))
+    report = verified(path, model)
+    assert report.passed
+    assert report.cameras[0].identical_wanted
+
+
+def test_another_setting_is_told_and_its_first_frame_named(tmp_path, model):
+    path = recorded(tmp_path / "a.mcap", model, frames(6))
+    report = verified(path, model, cloud={"max_range_m": 5.0})
+    (camera,) = report.cameras
+    assert not report.passed
+    assert camera.why == ["cloud.max_range_m: 100.0 there, 5.0 here"]
+    assert camera.first is not None
+    assert (camera.first.frame, camera.first.kind) == (0, "cloud")
+    assert camera.identical["image"] == 6
+    assert camera.worst_pair is not None
+
+
+def test_another_model_is_told(tmp_path, model):
+    other = saved(tmp_path, ground_model(card_of(valid_range=(0.1, 5.0))), "other.onnx")
+    report = verified(recorded(tmp_path / "a.mcap", model, frames(4)), other)
+    (camera,) = report.cameras
+    assert any(why.startswith("digest:") for why in camera.why)
+    assert "there, nan here at [" in camera.worst["depth.depth_m"].said
+    assert not report.passed
+
+
+def test_a_model_of_another_grid_is_compared_where_it_can_be(tmp_path, model):
+    smaller = ground_model(card_of(picture={"width_px": 32, "height_px": 24}))
+    other = saved(tmp_path, smaller, "other.onnx")
+    report = verified(recorded(tmp_path / "a.mcap", model, frames(3)), other)
+    worst = report.cameras[0].worst
+    assert worst["depth.depth_m"].said == "shape (48, 64) there, (24, 32) here"
+
+
+def test_one_pixel_that_was_tampered_with_is_found(tmp_path, model):
+    def tamper(message: Message) -> Message:
+        if not isinstance(message, Depth) or message.header.frame != 3:
+            return message
+        depth_m = message.depth_m.copy()
+        depth_m[40, 7] += 0.5
+        return replace(message, depth_m=depth_m)
+
+    report = verified(recorded(tmp_path / "a.mcap", model, frames(6), tamper=tamper), model)
+    difference = report.first_difference
+    assert difference is not None
+    assert (difference.frame, difference.field) == (3, "depth.depth_m")
+    assert difference.said.endswith("at [40, 7]")
+    assert difference.worst == pytest.approx(0.5, abs=1e-4)
+    assert report.cameras[0].identical["depth"] == 5
+    assert not report.passed  # within the tolerance, and yet the bytes had to be the same
+
+
+def test_a_recording_that_is_not_exact_is_compared_by_numbers(tmp_path, model):
+    path = recorded(tmp_path / "a.mcap", model, frames(4), recording={"depth_step": 0.001})
+    (camera,) = verified(path, model).cameras
+    assert not camera.identical_wanted
+    assert camera.why[0].startswith("not recorded byte for byte: cloud/front, depth/front")
+    assert camera.passed
+
+
+def test_a_recording_that_began_late_or_lacks_frames_says_so(tmp_path, model):
+    def late(message: Message) -> Message:
+        return replace(message, header=replace(message.header, seq=message.header.seq + 7))
+
+    path = recorded(tmp_path / "a.mcap", model, frames(4), tamper=late)
+    (camera,) = verified(path, model).cameras
+    assert camera.why == ["7 pictures went before the recording began"]
+
+
+def test_what_cannot_be_verified_is_told(tmp_path, model):
+    without = [kind for kind in _TOPICS if kind != "setup"]
+    path = recorded(tmp_path / "a.mcap", model, frames(2), topics=without)
+    with pytest.raises(RecordingError, match="record the topic setup too"):
+        verify(path, model=model)
+    path = recorded(tmp_path / "b.mcap", model, frames(2), topics=["setup", "depth"])
+    with pytest.raises(RecordingError, match=r"no pictures in it \(topic image\)"):
+        verify(path, model=model)
+    path = recorded(tmp_path / "c.mcap", model, frames(2))
+    with pytest.raises(ModelError, match=r"recorded with ground .*name it with --model"):
+        verify(path)
+
+
+def test_the_plot_shows_what_differs(tmp_path, model):
+    path = recorded(tmp_path / "a.mcap", model, frames(6))
+    same, other = tmp_path / "same.png", tmp_path / "other.png"
+    save_plot(same, verified(path, model))
+    save_plot(other, verified(path, model, cloud={"max_range_m": 5.0}))
+    assert cv2.imread(str(other)).shape[0] > cv2.imread(str(same)).shape[0] > 100
+
+
+# --- single messages
+
+
+def depth(values: list[float], **header) -> Depth:
+    return Depth(Header("front", **header), np.array([values], np.float32))
+
+
+NAN, INF = float("nan"), float("inf")
+
+
+def test_session_number_ledger_and_drops_are_left_out():
+    one = depth([1.0, NAN], session=1, seq=3, drops=2, ledger=Ledger(captured_ns=5))
+    assert same_bytes(one, depth([1.0, NAN]))
+    assert not same_bytes(one, depth([1.0, NAN], frame=1))
+    assert differences(one, depth([1.0, NAN])) == []
+
+
+@pytest.mark.parametrize(
+    ("here", "worst", "share"),
+    [
+        ([1.0, 2.0, NAN, 4.0], 0.0, 0.0),
+        ([1.001, 2.0, NAN, 4.0], 0.001, 0.0),  # within a hundredth
+        ([1.1, 2.0, NAN, 4.0], 0.1, 0.25),
+        ([1.0, 2.0, 3.0, 4.0], INF, 0.25),  # known in one alone
+        ([1.0, INF, NAN, 4.0], INF, 0.25),
+    ],
+)
+def test_values_differ_by_what_they_differ(here, worst, share):
+    tolerances = {"depth.depth_m": Tolerance(relative=0.01, share=0.1)}
+    found = differences(depth([1.0, 2.0, NAN, 4.0]), depth(here), tolerances=tolerances)
+    assert max((d.worst for d in found), default=0.0) == pytest.approx(worst, rel=1e-3)
+    assert max((d.share for d in found), default=0.0) == share
+    assert all(d.tolerated == (share <= 0.1) for d in found)
+
+
+def test_a_header_of_other_words_is_a_difference():
+    (difference,) = differences(depth([1.0], scale="good"), depth([1.0], scale="lost"))
+    assert difference.field == "header.scale"
+    assert difference.said == "'good' there, 'lost' here"
+    assert not difference.tolerated
