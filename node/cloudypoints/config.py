@@ -73,7 +73,7 @@ class CameraSettings(_Section):
     calibration: str = ""  # a file of any known kind; "" for the source's own, else the assumed
     assumed: AssumedCamera = AssumedCamera()
     capture: CaptureSettings = CaptureSettings()
-    mask: str = ""  # a picture, black: left out; "learn": the own bonnet, from what stays
+    mask: str = ""  # a picture, black: left out; "learn": a bonnet that always stands there
     region: Region = EVERYTHING  # that is looked at: left, top, right, bottom, parts of the picture
     zone: dict[str, ZoneSettings] = Field({}, max_length=32)  # areas that are watched, by name
 

@@ -92,7 +92,10 @@ class BonnetLearner:
 
     Only frames in which the rest of the picture moves are counted, so that nobody who stops in
     front, and nothing that a fixed camera looks at, is ever taken for it; and only what reaches
-    down to the picture's edge and is as near as a bonnet.
+    down to the picture's edge and is as near as a bonnet. A picture that stays the same is no sign
+    of one: on a real motorway smooth asphalt changed by a tenth of what the picture did, and the
+    bonnet, full of reflections, by seven tenths. So a bonnet that the network takes for ground is
+    not found: draw a mask then.
     """
 
     def __init__(self, rays: Floats) -> None:
