@@ -250,7 +250,10 @@ def test_check_tells_what_is_here_and_what_is_missing(capsys):
     assert "the node can run here" in report
 
 
-@pytest.mark.parametrize("command", ["", "demo", "run", "listen", "snapshot", "view", "check"])
+@pytest.mark.parametrize(
+    "command",
+    ["", "demo", "run", "listen", "snapshot", "view", "check", "calibrate", "mount"],
+)
 def test_help_teaches(command, capsys):
     with pytest.raises(SystemExit) as ended:
         main([command, "--help"] if command else ["--help"])

@@ -3,12 +3,14 @@
 import threading
 import time
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 import cloudypoints
+from cloudypoints.calibration import dump_lens
 from cloudypoints.capture import CaptureSettings, Frame, open_source
 from cloudypoints.cli import main
 from cloudypoints.compact import rebuilt
@@ -22,6 +24,7 @@ from cloudypoints.errors import (
     SourceEnded,
     SourceError,
 )
+from cloudypoints.geometry import Camera, Intrinsics
 from cloudypoints.messages import Category, Cloud, Compact, Obstacles, Status
 from cloudypoints.pipeline import Node
 from cloudypoints.timing import utc_ns
@@ -304,6 +307,32 @@ def test_a_calibration_of_another_aspect_is_refused(model, tmp_path):
         pytest.raises(CalibrationError, match="calibrated at 640×200, but its pictures are 64×48"),
     ):
         node.wait(20)
+
+
+def test_a_calibrated_camera_whose_pictures_change_their_aspect_fails_alone(model, tmp_path):
+    class Turning(Gate):
+        def read(self) -> Frame:
+            frame = super().read()
+            square = np.full((48, 48, 3), Category.FLAT, np.uint8)
+            return replace(frame, picture=square) if frame.index >= 3 else frame
+
+    path = tmp_path / "camera.toml"
+    path.write_text(dump_lens(Camera(Intrinsics(640, 480, 500.0, 500.0, 319.5, 239.5))))
+    cameras = {
+        "front": {"source": "front", "calibration": str(path)},
+        "rear": {"source": "rear"},
+    }
+    front, rear = Turning(6), Gate(6)
+    chosen = settings(model, camera=cameras)
+    with Node(chosen, open_source=opener(front=front, rear=rear)) as node:
+        front.go.set()
+        messages = heard(node, rear)
+        reason = str(node.lines["front"].thread.error)
+    assert "front: calibrated at 640×480, but its pictures are 48×48: another aspect" in reason
+    last = [m for m in messages if isinstance(m, Cloud) and m.header.camera == "rear"][-1]
+    assert last.header.frame == 5
+    status = [m for m in messages if isinstance(m, Status) and m.header.camera == "front"][-1]
+    assert (status.capture, status.reason) == ("failed", reason)
 
 
 def test_stopping_ends_within_a_second_and_leaves_no_thread_and_no_port(model):

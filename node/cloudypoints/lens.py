@@ -150,7 +150,8 @@ def _radially(radius: NDArray[np.float64], distortion: Distortion) -> NDArray[np
     if distortion.model != "fisheye":
         coefficients[2:4] = [0.0, 0.0]
     radial = Distortion(distortion.model, tuple(coefficients))
-    return distorted(np.stack([radius, np.zeros_like(radius)]), radial)[0]
+    bent: NDArray[np.float64] = distorted(np.stack([radius, np.zeros_like(radius)]), radial)[0]
+    return bent
 
 
 def _polynomial(square: Rays, k: Sequence[float]) -> Rays:

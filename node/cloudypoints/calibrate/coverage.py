@@ -90,7 +90,7 @@ class Coverage:
 
 def slant_of(corners_px: Corners) -> float:
     """How far the outline is from a rectangle: 0 straight on, 1 where a corner is at 45°."""
-    hull = cv2.convexHull(corners_px)
+    hull = np.asarray(cv2.convexHull(corners_px), np.float32)
     quadrilateral = _quadrilateral(hull)
     before = np.roll(quadrilateral, 1, axis=0) - quadrilateral
     after = np.roll(quadrilateral, -1, axis=0) - quadrilateral

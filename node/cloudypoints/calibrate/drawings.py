@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -86,7 +88,7 @@ def lens_picture(camera: Camera) -> Canvas:
         points = np.concatenate([ray, np.ones((len(ray), 1))], axis=1)
         seen = project(points, camera) * scale
         lines(canvas, [seen[np.isfinite(seen).all(axis=1)]], ACCENT, width_px=2)
-    dot(canvas, centre * scale, 4, WARN)
+    dot(canvas, (centre * scale).tolist(), 4, WARN)
     model = camera.distortion.model
     _caption(canvas, f"a straight grid through this lens ({model}); grey: through a pinhole")
     return canvas
@@ -124,7 +126,7 @@ def _caption(canvas: Canvas, words: str) -> None:
     write(canvas, words, (4, canvas.shape[0] - 9), CAPTION)
 
 
-def _counts(corners: NDArray[np.float32], canvas: Canvas) -> NDArray[np.intp]:
+def _counts(corners: NDArray[np.floating[Any]], canvas: Canvas) -> NDArray[np.intp]:
     """Corners in each cell, (rows, columns)."""
     size = np.array([canvas.shape[1], canvas.shape[0] - _CAPTION_PX])
     column, row = np.clip((corners / size * CELLS).astype(np.intp), 0, np.array(CELLS) - 1).T

@@ -14,7 +14,7 @@ from cloudypoints.calibrate.boards import Board, Missed, Sighting, grey_of, look
 from cloudypoints.calibrate.coverage import Coverage
 from cloudypoints.capture import CaptureSettings, open_source
 from cloudypoints.capture.folder import pictures_in, read_picture
-from cloudypoints.capture.frame import Picture
+from cloudypoints.capture.frame import Frame, Picture
 from cloudypoints.errors import SourceEnded
 
 MOST_VIEWS = 60  # of a video or camera; more cost time and hardly help
@@ -57,28 +57,43 @@ def watch(
 
     Ends with the source. Raises SourceError.
     """
-    settings = settings or CaptureSettings(pace=0)
-    coverage, before = Coverage((0, 0)), np.zeros((0, 2), np.float32)
-    with closing(open_source(source, settings)) as opened:
+    watcher = _Watcher(board, seen)
+    with closing(open_source(source, settings or CaptureSettings(pace=0))) as opened:
         while True:
             try:
                 frame = opened.read()
             except SourceEnded:
                 return
-            picture = frame.picture
-            size_px = picture.shape[1], picture.shape[0]
-            if coverage.size_px != size_px:
-                coverage = Coverage(size_px)
-            corners = board.glance(grey_of(picture))
-            taken = False
-            if _held_still(before, corners, size_px[0]) and coverage.is_new(corners):
-                sighting = look(f"frame {frame.index}", picture, board)
-                if isinstance(sighting, Sighting):
-                    seen.append(sighting)
-                    coverage.add(sighting.corners_px)
-                    taken = True
-            before = corners
-            yield Glimpse(picture, corners, taken, coverage)
+            yield watcher.glimpse(frame)
+
+
+class _Watcher:
+    """Follows the board from picture to picture, and keeps the views that teach."""
+
+    def __init__(self, board: Board, seen: list[Sighting]) -> None:
+        self._board, self._seen = board, seen
+        self._coverage = Coverage((0, 0))
+        self._before = np.zeros((0, 2), np.float32)  # the corners of the last picture
+
+    def glimpse(self, frame: Frame) -> Glimpse:
+        """What this picture shows, and whether it was kept."""
+        size_px = frame.picture.shape[1], frame.picture.shape[0]
+        if self._coverage.size_px != size_px:
+            self._coverage = Coverage(size_px)
+        corners_px = self._board.glance(grey_of(frame.picture))
+        still = _held_still(self._before, corners_px, size_px[0])
+        self._before = corners_px
+        taken = still and self._coverage.is_new(corners_px) and self._take(frame)
+        return Glimpse(frame.picture, corners_px, taken, self._coverage)
+
+    def _take(self, frame: Frame) -> bool:
+        """Look closely; whether the board was found then too."""
+        sighting = look(f"frame {frame.index}", frame.picture, self._board)
+        if isinstance(sighting, Missed):
+            return False
+        self._seen.append(sighting)
+        self._coverage.add(sighting.corners_px)
+        return True
 
 
 def _from_folder(folder: Path, board: Board, progress: Progress) -> Gathered:
@@ -86,14 +101,20 @@ def _from_folder(folder: Path, board: Board, progress: Progress) -> Gathered:
     missed: list[Missed] = []
     paths = pictures_in(folder)
     for count, path in enumerate(paths):
-        picture = read_picture(path)
-        if picture is None:
-            missed.append(Missed(path.name, "cannot be decoded"))
+        found = _in_file(path, board)
+        if isinstance(found, Missed):
+            missed.append(found)
         else:
-            found = look(path.name, picture, board)
-            (seen if isinstance(found, Sighting) else missed).append(found)  # type: ignore[arg-type]
+            seen.append(found)
         progress(count + 1, len(paths))
     return seen, missed
+
+
+def _in_file(path: Path, board: Board) -> Sighting | Missed:
+    picture = read_picture(path)
+    if picture is None:
+        return Missed(path.name, "cannot be decoded")
+    return look(path.name, picture, board)
 
 
 def _held_still(before: NDArray[np.float32], corners: NDArray[np.float32], width_px: int) -> bool:

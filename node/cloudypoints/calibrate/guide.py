@@ -22,6 +22,7 @@ from cloudypoints.picture.canvas import (
     LABEL,
     LINE,
     NIGHT,
+    RIGHT,
     SMALL,
     TEXT,
     WARN,
@@ -48,7 +49,12 @@ def is_live(source: str) -> bool:
     return kind_of(source) in ("camera", "network")
 
 
-def gather_live(source: str, board: Board, say: Callable[[str], None] = print) -> list[Sighting]:
+def gather_live(
+    source: str,
+    board: Board,
+    say: Callable[[str], None],
+    settings: CaptureSettings | None = None,
+) -> list[Sighting]:
     """Views of the board until there are enough, or the person ends it (q, Enter, Ctrl-C).
 
     Raises SourceError.
@@ -56,7 +62,7 @@ def gather_live(source: str, board: Board, say: Callable[[str], None] = print) -
     seen: list[Sighting] = []
     with _shower(say) as show:
         try:
-            for glimpse in watch(source, board, seen, CaptureSettings()):
+            for glimpse in watch(source, board, seen, settings or CaptureSettings()):
                 if not show(glimpse, len(seen)) or glimpse.coverage.complete:
                     break
                 if len(seen) >= MOST_VIEWS:
@@ -87,7 +93,7 @@ def words(say: Callable[[str], None]) -> Show:
     said: list[str] = []
 
     def show(glimpse: Glimpse, views: int) -> bool:
-        state = "" if len(glimpse.corners_px) else "no board seen; "
+        state = "" if len(glimpse.corners_px) else "no board seen whole; "
         bars = ", ".join(f"{name} {share:.0%}" for name, share in glimpse.coverage.progress.items())
         line = f"{views:2} views: {bars}; {state}{glimpse.coverage.advice}"
         if said[-1:] != [line]:
@@ -99,18 +105,19 @@ def words(say: Callable[[str], None]) -> Show:
 
 
 def guidance_picture(glimpse: Glimpse, views: int) -> Canvas:
-    """What the camera sees, mirrored for nobody: cells covered, corners, bars, advice."""
+    """What the camera sees, not mirrored: cells covered, corners, bars, advice."""
     scale = _WIDTH_PX / glimpse.picture.shape[1]
-    canvas = np.asarray(
-        cv2.resize(glimpse.picture, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
-    )
+    seen = cv2.resize(glimpse.picture, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+    canvas = np.asarray(seen, np.uint8)
     _tint_cells(canvas, glimpse)
     for place in glimpse.corners_px * scale:
         dot(canvas, place, 3, GOOD if glimpse.taken else WARN)
     shade(canvas, Box(0, 0, _WIDTH_PX, 74), NIGHT, 0.72)
-    advice = glimpse.coverage.advice if len(glimpse.corners_px) else "no board seen"
+    advice = glimpse.coverage.advice if len(glimpse.corners_px) else "no board seen: show all of it"
     write(canvas, advice, (16, 30), Style(20, TEXT, 600))
-    write(canvas, f"{views} of {ENOUGH_VIEWS} views; q ends", (_WIDTH_PX - 200, 28), LABEL)
+    write(
+        canvas, f"{views} of {ENOUGH_VIEWS} views; q ends", (_WIDTH_PX - 16, 28), LABEL, align=RIGHT
+    )
     for index, (name, share) in enumerate(glimpse.coverage.progress.items()):
         _bar(canvas, 16 + index * (_BAR_PX + 80), name, share)
     return canvas

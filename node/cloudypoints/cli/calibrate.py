@@ -95,9 +95,9 @@ def _board(options: argparse.Namespace) -> Board:
 
     if options.chessboard:
         return Chessboard(*options.chessboard)
-    return Charuco(
-        *options.charuco, options.marker, options.dictionary.upper(), legacy=options.legacy
-    )
+    columns, rows = options.charuco
+    dictionary = options.dictionary.upper()
+    return Charuco(columns, rows, options.marker, dictionary, options.legacy)
 
 
 def _draw(board: Board, path: Path) -> int:
@@ -114,7 +114,7 @@ def _gathered(source: str, board: Board) -> tuple[list[Sighting], list[Missed]]:
     from cloudypoints.calibrate.guide import gather_live, is_live
 
     if is_live(source):
-        return gather_live(source, board), []
+        return gather_live(source, board, print), []
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())

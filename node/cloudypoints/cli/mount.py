@@ -6,7 +6,7 @@ import argparse
 import itertools
 import math
 import re
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
@@ -116,7 +116,7 @@ def _check_choice(options: argparse.Namespace) -> None:
         raise ConfigError(f"mount: speed {options.speed} m/s must be above 0 and below 150")
 
 
-def _frames(options: argparse.Namespace) -> Iterator[Frame]:
+def _frames(options: argparse.Namespace) -> Generator[Frame, None, None]:
     """The frames of the drive, or the one of the picture."""
     from cloudypoints.capture import CaptureSettings, open_source
     from cloudypoints.capture.folder import EXTENSIONS

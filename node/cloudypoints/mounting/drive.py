@@ -27,6 +27,9 @@ _STEPS = (1, 2, 4)  # pictures apart that are tried, until the road flows enough
 _LEAST_PAIRS = 12
 _ENOUGH_PAIRS = 200
 _TOGETHER = 5  # estimates that follow each other err alike: of so many, one counts
+# What rendered roads come out wrong by, however many pictures there are: part of every sigma.
+_BIAS_RAD = math.radians(0.1)
+_BIAS_HEIGHT = 0.01  # of it
 _OFF_COURSE_RAD = math.radians(25)  # a pair that says so far from the median is mistaken
 
 Progress = Callable[[int], None]  # pictures done
@@ -62,11 +65,11 @@ def from_drive(
     pairs = [p for p in pairs if p.motion.forward @ forward > math.cos(_OFF_COURSE_RAD)]
     grounds = _upright([pair for pair in pairs if math.isfinite(pair.motion.ways_per_height)])
     notes = [f"{len(pairs)} pairs of pictures of straight driving, {len(grounds)} with ground"]
-    up, roll_known = _up_of(grounds, forward, notes)
+    up, roll_known = _up_of(grounds, camera, notes)
     measured = _rotation(forward, up)
     angles = np.array([_angles_or_nan(p.motion.forward, _own_up(p, up)) for p in pairs])
     spread = {
-        name: _sigma_of_mean(angles[:, column])
+        name: math.hypot(_sigma_of_mean(angles[:, column]), _BIAS_RAD)
         for column, name in enumerate(("roll_rad", "pitch_rad", "yaw_rad"))
     }
     if not roll_known:
@@ -75,13 +78,15 @@ def from_drive(
     mount = replace(camera.mount, roll_rad=roll_rad, pitch_rad=pitch_rad, yaw_rad=yaw_rad)
     heights_m = np.array([p.motion.ways_per_height * speed_mps * p.seconds for p in grounds])
     if math.isfinite(speed_mps) and len(heights_m) >= _LEAST_PAIRS:
-        mount = replace(mount, height_m=float(np.median(heights_m)))
-        spread["height_m"] = _sigma_of_mean(heights_m)
+        height_m = float(np.median(heights_m))
+        mount = replace(mount, height_m=height_m)
+        spread["height_m"] = math.hypot(_sigma_of_mean(heights_m), _BIAS_HEIGHT * height_m)
         notes.append("the height is as right as the speed: 5 % off there is 5 % off here")
     else:
         notes.append("one camera cannot know metres: without a speed the height is as told")
     notes.append("where it sits ahead of and beside the vehicle's origin no drive tells: as told")
     notes.append("pitch and yaw are those of the way driven: crosswind, a slanting load shift them")
+    notes.append("± knows no camber: a road that slants to its rim tilts the roll by up to 1°")
     return Estimate(mount, sigmas(**spread), tuple(notes))
 
 
@@ -127,12 +132,12 @@ def _upright(grounds: Sequence[_Pair]) -> list[_Pair]:
     return upright
 
 
-def _up_of(grounds: Sequence[_Pair], forward: Array, notes: list[str]) -> tuple[Array, bool]:
-    """Away from the ground, across the way; the camera's own up where no ground was made out."""
+def _up_of(grounds: Sequence[_Pair], camera: Camera, notes: list[str]) -> tuple[Array, bool]:
+    """Away from the ground, and whether that was seen; as the mount says where it was not."""
     if len(grounds) >= _LEAST_PAIRS:
         return _middle([pair.motion.up for pair in grounds]), True
-    notes.append("no ground with texture was made out: the roll is taken as 0, not measured")
-    return np.array([0.0, -1.0, 0.0]), False
+    notes.append("too little ground with texture was made out: the roll is as told")
+    return camera.mount.vehicle_from_camera[2, :3], False
 
 
 def _own_up(pair: _Pair, up: Array) -> Array:

@@ -86,7 +86,7 @@ def _laid_out(distances_m: Array, points_px: Array) -> Array:
         square[a, b] = square[b, a] = distance_m**2
     centring = np.eye(4) - 0.25
     values, vectors = np.linalg.eigh(-0.5 * centring @ square @ centring)
-    places = vectors[:, [3, 2]] * np.sqrt(np.maximum(values[[3, 2]], 0))
+    places: Array = vectors[:, [3, 2]] * np.sqrt(np.maximum(values[[3, 2]], 0))
     laid = np.array([math.dist(places[a], places[b]) for a, b in combinations(range(4), 2)])
     worst = int(np.abs(laid - distances_m).argmax())
     if abs(laid[worst] - distances_m[worst]) > _INCONSISTENT * distances_m.max():

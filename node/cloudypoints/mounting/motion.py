@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import cv2
 import numpy as np
@@ -22,7 +23,7 @@ _CORNERS = 600  # tracked over the whole picture, and as many again in its lower
 _QUALITY = (0.01, 0.001)  # of corners anywhere, and on the ground, which shows little
 _APART_PX = 6.0
 _BACK_PX = 0.5  # how near tracking there and back must end
-_WINDOW = (21, 21)
+_WINDOW = (9, 9)  # larger ones see the road come nearer within them, which biases pitch and roll
 _ERROR_PX = 0.5  # of a tracked point
 _LEAST_TRACKS = 60
 _LEAST_FLOW_PX = 2.0  # median: less is standing, or driving too slowly to tell
@@ -79,8 +80,9 @@ def _tracks(first: Grey, second: Grey) -> tuple[Array, Array]:
     if not corners:
         return np.zeros((0, 2)), np.zeros((0, 2))
     start = np.unique(np.concatenate(corners).astype(np.float32), axis=0)
-    end, there, _ = cv2.calcOpticalFlowPyrLK(first, second, start, None, winSize=_WINDOW)
-    back, again, _ = cv2.calcOpticalFlowPyrLK(second, first, end, None, winSize=_WINDOW)
+    guess: Any = None  # OpenCV's stubs know no default here
+    end, there, _ = cv2.calcOpticalFlowPyrLK(first, second, start, guess, winSize=_WINDOW)
+    back, again, _ = cv2.calcOpticalFlowPyrLK(second, first, end, guess, winSize=_WINDOW)
     near = np.linalg.norm(back - start, axis=1) < _BACK_PX
     kept = (there.ravel() == 1) & (again.ravel() == 1) & near
     return start[kept].astype(np.float64), end[kept].astype(np.float64)
@@ -106,7 +108,11 @@ def _moved(
     count, rotation, shift, agree = cv2.recoverPose(essential, first, second, np.eye(3), mask=mask)
     if count < _LEAST_TRACKS // 2:
         return None
-    return rotation, shift.ravel(), agree.ravel() > 0
+    return (
+        np.asarray(rotation, np.float64),
+        np.asarray(shift, np.float64).ravel(),
+        agree.ravel() > 0,
+    )
 
 
 def _triangulated(first: Array, second: Array, rotation: Array, shift: Array) -> Array:
