@@ -52,8 +52,8 @@ class Node:
             self._bound.set()
             while not self._ended.wait(0.1):
                 for camera in self._cameras:
-                    for example in EXAMPLES.values():
-                        publisher.publish(example(header(camera)))
+                    for kind in EXAMPLES.keys() - {"status"}:
+                        publisher.publish(EXAMPLES[kind](header(camera)))
                     publisher.publish(replace(EXAMPLES["status"](header(camera)), **self._status))
 
 
