@@ -12,7 +12,6 @@ from cloudypoints.input_statistics import (
     picture_statistics,
 )
 
-
 TINY = pytest.approx(0, abs=1e-6)
 
 
