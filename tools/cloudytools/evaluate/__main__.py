@@ -16,7 +16,7 @@ from rich.table import Table
 from cloudypoints.errors import CloudyPointsError
 from cloudypoints.inference import Model
 from cloudytools import pictures
-from cloudytools.evaluate import drift_command, lidar
+from cloudytools.evaluate import dataset_command, drift_command, lidar, obstacle_command
 
 _COLUMNS = {
     "abs_rel": "AbsRel",
@@ -94,7 +94,9 @@ def _parser() -> argparse.ArgumentParser:
         "--pictures", type=Path, help="write picture, depth and errors of each frame here"
     )
     command.set_defaults(run=_lidar)
+    dataset_command.add(commands)
     drift_command.add(commands)
+    obstacle_command.add(commands)
     return parser
 
 

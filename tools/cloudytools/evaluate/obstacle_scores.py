@@ -5,8 +5,10 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from cloudypoints.geometry import Floats
 from cloudypoints.messages import Obstacles
@@ -52,11 +54,19 @@ def scores(run: Run) -> dict[str, float]:
         "frames": len(run.truths),
         **_sectors(run),
         **_falses(run),
-        **_distances("nearest", [t.nearest_m for t in run.truths], _told(run, "nearest_m")),
+        **_distances("nearest", [t.nearest_m for t in run.truths], _nearest(run)),
         **_distances("corridor", [t.corridor_m for t in run.truths], _told(run, "corridor_m")),
         **_collisions(run),
         **_delays(run),
     }
+
+
+def _nearest(run: Run) -> list[float]:
+    """The nearest told; where something smaller than counts stands there, that is no error."""
+    return [
+        truth.nearest_m if truth.anything_at(report.nearest_m) else report.nearest_m
+        for truth, report in zip(run.truths, run.reports, strict=True)
+    ]
 
 
 def _told(run: Run, name: str) -> list[float]:
@@ -128,7 +138,7 @@ def _collisions(run: Run) -> dict[str, float]:
     }
 
 
-def true_times(true_m: Floats, at_s: Floats) -> Floats:
+def true_times(true_m: NDArray[Any], at_s: NDArray[Any]) -> Floats:
     """Seconds until a true distance (F,) is gone; NaN where it does not steadily shrink."""
     times = np.full(len(true_m), np.nan)
     for here in range(_SMOOTH, len(true_m) - _SMOOTH):
@@ -170,15 +180,17 @@ def _wait_s(run: Run, true_m: Floats, told_m: Floats, frame: int) -> float:
     return math.nan if frame + 1 == len(true_m) else math.inf
 
 
-def _share(what: Floats, among: Floats) -> float:
+def _share(what: NDArray[Any], among: NDArray[np.bool_]) -> float:
     return float(what[among].mean()) if among.any() else math.nan
 
 
-def _relative(error_m: Floats, true_m: Floats, chosen: Floats, percent: float) -> float:
+def _relative(
+    error_m: NDArray[Any], true_m: NDArray[Any], chosen: NDArray[np.bool_], percent: float
+) -> float:
     return _percentile(error_m[chosen] / true_m[chosen], percent)
 
 
-def _percentile(values: Floats, percent: float) -> float:
+def _percentile(values: NDArray[Any], percent: float) -> float:
     return float(np.percentile(values, percent)) if len(values) else math.nan
 
 

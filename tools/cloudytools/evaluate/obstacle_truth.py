@@ -52,6 +52,13 @@ class Truth:
         """Whether something does stand there, in that sector or just over its edge."""
         return self.off_m(sector, range_m) <= max(_NEAR_BY * range_m, 0.1)
 
+    def anything_at(self, range_m: float) -> bool:
+        """Whether a part of anything, too little to count, is nearer than what does, just there."""
+        if not range_m < self.nearest_m:
+            return False
+        off_m = float(np.abs(self.points.range_m - range_m).min(initial=np.inf))
+        return off_m <= max(0.01 * range_m, 0.05)
+
     def off_m(self, sector: int, range_m: float) -> float:
         """How far a report is from the nearest part of anything there; inf without anything."""
         beside = np.abs(self.points.sector - sector) <= 1

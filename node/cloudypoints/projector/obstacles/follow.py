@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -110,7 +111,7 @@ class ObstacleFilter:
         evidence = Evidence.of(standing.cell, standing.range_m, members, tables)
         enough = self._steady.enough(evidence, stamp_ns)
         near, clear_m = nearest_of(evidence, enough, standing.label), self._clear(scene)
-        near = self._steady.held(near, clear_m, stamp_ns)
+        near = self._steady.held(near, stamp_ns)
         pixel = evidence.pixel.take(near.entry)
         looked_at = tuple(zone.seen_in(ground) for zone in zones)
         return _Seen(scene, near, pixel, clear_m, looked_at)
@@ -240,7 +241,7 @@ class _Seen:
         return little + (["no_ground"] if np.isnan(self.clear_m[:sectors]).all() else [])
 
 
-def _corridor_fields(tables: ObstacleTables) -> dict[str, float]:
+def _corridor_fields(tables: ObstacleTables) -> dict[str, Any]:
     settings = tables.settings
     return {
         "corridor_width_m": settings.corridor_width_m,
@@ -250,7 +251,7 @@ def _corridor_fields(tables: ObstacleTables) -> dict[str, float]:
     }
 
 
-def _state_of(conditions: Sequence[str]) -> dict[str, object]:
+def _state_of(conditions: Sequence[str]) -> dict[str, Any]:
     return {
         "state": "degraded" if conditions else "ok",
         "reason": reason_of(conditions),

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from cloudypoints.geometry import Floats, Mount
 from cloudypoints.messages import Category
 from cloudypoints.projector.obstacles.tables import NEAR_M, Indices, ObstacleTables, thin
-from cloudypoints.projector.obstacles.terrain import terrain_of
+from cloudypoints.projector.obstacles.terrain import lying_in, terrain_of
 from cloudypoints.projector.settings import ObstacleSettings
 
 _FAR_M = 1e6  # depth of what is unknown: behind everything
@@ -66,10 +66,13 @@ def look(
     measured = np.asarray(cv2.inRange(range_m, NEAR_M, tables.far_m), np.bool_)
     cell = tables.bins_of(range_m)
     cell += tables.first_cell
-    ground_m, doubt_m = terrain_of(cell, range_m, height_m, measured, tables)
-    height_m -= ground_m.take(cell)
+    lying = lying_in(range_m, height_m, measured, tables)
+    terrain = terrain_of(cell, height_m, lying, tables)
+    height_m -= terrain.height_m.take(cell)
+    most_m = height_m + terrain.doubt_m.take(cell)
+    measured &= ~(lying & terrain.behind.take(cell))  # flat, but how high nobody knows
     thinned = None if labels is None else np.asarray(thin(labels, tables.step), np.uint8)
-    standing, ground = _sorted_out(height_m, doubt_m.take(cell), measured, thinned, tables.settings)
+    standing, ground = _sorted_out((height_m, most_m), measured, thinned, tables.settings)
     ground[:, 1::2] = False
     grid = _Grid(depth, cell, range_m, forward, left, thinned, mount)
     return Scene(
@@ -106,19 +109,20 @@ class _Grid:
 
 
 def without_specks(depth_m: Floats) -> Floats:
-    """Depth (H, W) where specks, drops and streaks of rain have the depth of what is beside them.
+    """Depth (H, W) where specks, drops and streaks of rain are far away, as what is unknown.
 
     A morphological closing shows what stands out: what is nearer than its surroundings stays only
     where the kernel fits into it, two pixels side by side or a tall stack of them. Of that, what
     has too few pixels of its own depth around it is a speck; twigs and leaves have more.
     """
-    wide = cv2.morphologyEx(depth_m, cv2.MORPH_CLOSE, _kernel(2, 1))
-    tall = cv2.morphologyEx(depth_m, cv2.MORPH_CLOSE, _kernel(1, _TALL_PX))
+    edge = cv2.BORDER_REFLECT_101  # a streak on the rim is as thin as it looks
+    wide = cv2.morphologyEx(depth_m, cv2.MORPH_CLOSE, _kernel(2, 1), borderType=edge)
+    tall = cv2.morphologyEx(depth_m, cv2.MORPH_CLOSE, _kernel(1, _TALL_PX), borderType=edge)
     smooth = np.asarray(cv2.min(wide, tall), np.float32)
     suspect = np.flatnonzero(depth_m < smooth * np.float32(1 - _ALIKE))
     speck = suspect[_company(depth_m, suspect) < _COMPANY]
     clean = depth_m.copy()
-    clean.ravel()[speck] = smooth.ravel()[speck]
+    clean.ravel()[speck] = _FAR_M
     return clean
 
 
@@ -133,7 +137,7 @@ def _company(depth_m: Floats, pixel: NDArray[np.intp]) -> NDArray[np.intp]:
     near = padded.ravel().take(corner[:, None] + around)  # (N, around)
     own = depth_m.ravel().take(pixel)[:, None]
     alike = np.abs(near - own) < np.float32(_ALIKE) * own
-    return np.count_nonzero(alike, axis=1) - 1
+    return np.asarray(np.count_nonzero(alike, axis=1) - 1)
 
 
 @cache
@@ -142,18 +146,19 @@ def _kernel(width_px: int, height_px: int) -> NDArray[np.uint8]:
 
 
 def _sorted_out(
-    height_m: Floats,
-    doubt_m: Floats,
+    heights_m: tuple[Floats, Floats],
     measured: NDArray[np.bool_],
     labels: NDArray[np.uint8] | None,
     settings: ObstacleSettings,
 ) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
     """Which pixels stand in the height band, and which lie on the ground.
 
-    What the model calls flat must rise twice as high to count: there its depth is at fault.
+    `heights_m` above the ground as it was seen, and as low as it may be. What the model calls flat
+    must rise twice as high to count: there its depth is at fault.
     """
+    height_m, most_m = heights_m
     low, high = np.float32(settings.min_height_m), np.float32(settings.max_height_m)
-    standing = measured & (height_m + doubt_m > low) & (height_m < high)
+    standing = measured & (most_m > low) & (height_m < high)
     ground = measured & (np.abs(height_m) <= low)
     if labels is not None:
         flat = labels == Category.FLAT

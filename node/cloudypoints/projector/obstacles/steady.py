@@ -1,8 +1,8 @@
 """Hysteresis: what was there is believed sooner and let go later than what is new.
 
 New weak evidence counts when the next frame has it too; strong evidence counts at once. Once
-reported, half of the pixels keep an obstacle. When they are gone and nothing else is seen there, no
-ground behind it either, it is held for a moment at its last distance, with a support of 0.
+reported, half of the pixels keep an obstacle. When they are gone it is held for a moment at its
+last distance, with a support of 0, unless it has moved into the sector beside or out of sight.
 """
 
 from __future__ import annotations
@@ -50,33 +50,31 @@ class Steady:
         if self._stamp_ns is None:
             enough = evident
         else:
-            kept = self._near(self._one_hot()) & (pairs >= _WEAK * needed) & (pairs > 1)
+            there = self._near(self._one_hot())
+            faint = ~(there & evident).any(axis=1, keepdims=True)
+            kept = there & faint & (pairs >= _WEAK * needed) & (pairs > 1)
             again = evident & self._around(self._evident)
             enough = kept | again | (pairs >= _STRONG * needed)
         self._evident = evident
         return enough
 
-    def held(self, near: Nearest, clear_m: Floats, stamp_ns: int) -> Nearest:
-        """The same with what has just vanished, still where it was.
-
-        `clear_m` (S + 1,) tells how far ground is seen in the sectors and in the corridor.
-        """
+    def held(self, near: Nearest, stamp_ns: int) -> Nearest:
+        """The same with what has just vanished, still where it was."""
         if self._stamp_ns is None:
             self._seen_ns = np.full(len(near.distance_m), stamp_ns)
             shown = near
         else:
-            shown = self._with_vanished(near, clear_m, stamp_ns)
+            shown = self._with_vanished(near, stamp_ns)
         self._stamp_ns = stamp_ns
         self._distance_m, self._category = shown.distance_m, shown.category
         return shown
 
-    def _with_vanished(self, near: Nearest, clear_m: Floats, stamp_ns: int) -> Nearest:
+    def _with_vanished(self, near: Nearest, stamp_ns: int) -> Nearest:
         seen = np.isfinite(near.distance_m)
         young = (stamp_ns - self._seen_ns) / 1e9 <= self._hold_s
-        blind = np.zeros(len(seen), np.bool_)
-        blind[: len(clear_m)] = ~(clear_m > self._distance_m[: len(clear_m)])
-        hold = np.isfinite(self._distance_m) & ~seen & blind & young
-        self._seen_ns = np.where(seen, stamp_ns, self._seen_ns)
+        gone = near.distance_m > self._distance_m * (1 + 2 * _REACH)
+        hold = gone & young & ~self._moved(near.distance_m)
+        self._seen_ns = np.where(seen & ~hold, stamp_ns, self._seen_ns)
         if not hold.any():
             return near
         kept = ~hold.take(near.group)
@@ -88,6 +86,18 @@ class Steady:
             entry=near.entry[kept],
             group=near.group[kept],
         )
+
+    def _moved(self, distance_m: Floats) -> Bools:
+        """(G,) which sectors' things have moved on: beside, or over the picture's edge."""
+        sectors = self._tables.sectors
+        before, now = self._distance_m[:sectors], distance_m[:sectors]
+        moved = np.zeros(len(distance_m), np.bool_)
+        near_m = 2 * _REACH * before
+        with np.errstate(invalid="ignore"):
+            moved[1:sectors] = np.abs(now[:-1] - before[1:]) < near_m[1:]
+            moved[: sectors - 1] |= np.abs(now[1:] - before[:-1]) < near_m[:-1]
+        moved[[0, sectors - 1]] = True
+        return moved
 
     def _one_hot(self) -> Bools:
         """(G, B) the bin of what each group has last reported."""

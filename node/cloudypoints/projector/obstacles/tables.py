@@ -48,7 +48,7 @@ class ObstacleTables:
         finest_px = min(k.fx_px, k.fy_px) * settings.min_size_m / _AT_M
         step = max(1, int(finest_px / _LEAST_PX))
         thinned = replace(camera, intrinsics=k.strided(step))
-        fewer = thin(rays, step)
+        fewer: Floats = thin(rays, step)
         sector, bearings_rad = _sectors(thinned, fewer, settings)
         bin_m = _bin_edges(settings.max_range_m)
         return cls(
@@ -127,10 +127,10 @@ def _bin_edges(max_range_m: float) -> Floats:
 def _needed(camera: Camera, bin_m: Floats, settings: ObstacleSettings) -> Floats:
     k = camera.intrinsics
     covers = k.fx_px * k.fy_px * (settings.min_size_m / bin_m) ** 2
-    return np.maximum(_MIN_PIXELS, _COVERED * covers).astype(np.float32)
+    return np.asarray(np.maximum(_MIN_PIXELS, _COVERED * covers), np.float32)
 
 
 def _widest_gaps(camera: Camera, bin_m: Floats) -> Indices:
     begin_m, width_m = bin_m[:-1], np.diff(bin_m)
     row_m = begin_m**2 / (camera.intrinsics.fy_px * camera.mount.height_m)
-    return (np.ceil(2 * row_m / width_m) + 2).astype(np.int32)
+    return np.asarray(np.ceil(2 * row_m / width_m) + 2, np.int32)

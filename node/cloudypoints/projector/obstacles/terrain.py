@@ -1,12 +1,14 @@
 """How high the ground lies off the fitted plane, by sector and range: hills ahead, kerbs, dips.
 
-Only what lies flat in the picture counts (between neighbouring rows the height changes little for
-its range), averaged over each sector's range bin. Of that, what could be driven to counts: no point
-of it higher than any other by more than the slope between them, as roofs and bonnets are. Behind
-the last ground that is seen, over a crest, it may lie lower than there.
+Only what lies flat in the picture counts (from row to row the height changes little for its range,
+and the range does not jump), averaged over each sector's range bin. Of that, what could be driven
+to counts: no point of it higher than any other by more than the slope between them, as roofs and
+bonnets are. Behind the last ground that is seen, over a crest, it may lie lower than there.
 """
 
 from __future__ import annotations
+
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,69 +17,87 @@ from cloudypoints.geometry import Floats
 from cloudypoints.projector.obstacles.tables import Indices, ObstacleTables
 
 _LYING = 0.3  # rise over run of what may be ground
+_JUMP = 6.0  # times the gap between two rows on flat ground: more is a speck, or an edge
 _LEAST = 2  # pixels of a cell
 _ROUGH_M = 0.1  # above what could be driven to, and still ground
 _ROWS = 2  # of the picture behind the last ground seen show whether there is more
 _LOWEST_M = 3.0  # behind them it may fall by the slope, at most so far down
-_PIXELS = 12_000  # looked at, about
+
+
+@dataclass(frozen=True, slots=True)
+class Terrain:
+    """The ground in each cell, (S · B,)."""
+
+    height_m: Floats  # above the plane
+    doubt_m: Floats  # how much lower it may be
+    behind: NDArray[np.bool_]  # behind the last that was seen
+
+
+def lying_in(
+    range_m: Floats, height_m: Floats, measured: NDArray[np.bool_], tables: ObstacleTables
+) -> NDArray[np.bool_]:
+    """(h, w) where the picture shows something flat, not steeper than ground may be."""
+    k, mount = tables.camera.intrinsics, tables.camera.mount
+    run_m = np.abs(range_m[1:] - range_m[:-1])
+    rise_m = np.abs(height_m[1:] - height_m[:-1])
+    flat = rise_m < np.float32(_LYING) * run_m
+    flat &= run_m < np.float32(_JUMP / (k.fy_px * mount.height_m)) * np.square(range_m[1:])
+    lying = measured.copy()
+    lying[0] = lying[-1] = False
+    lying[1:-1] &= flat[1:] & flat[:-1]
+    slope = np.float32(tables.settings.max_slope)
+    lying &= np.abs(height_m) < slope * range_m + np.float32(_ROUGH_M)
+    return lying
 
 
 def terrain_of(
-    cell: Indices,
-    range_m: Floats,
-    height_m: Floats,
-    measured: NDArray[np.bool_],
-    tables: ObstacleTables,
-) -> tuple[Floats, Floats]:
-    """Metres of ground above the plane in each cell, and how much lower it may be: (S · B,)."""
-    camera = tables.camera
-    seen_m = _means(cell, range_m, height_m, measured, tables)
+    cell: Indices, height_m: Floats, lying: NDArray[np.bool_], tables: ObstacleTables
+) -> Terrain:
+    """Of a frame's pixels (h, w)."""
+    k, mount = tables.camera.intrinsics, tables.camera.mount
+    seen_m = _means(cell, height_m, lying, tables)
     middle_m = np.sqrt(tables.bin_m[:-1] * tables.bin_m[1:]).astype(np.float64)
     known = _drivable(seen_m, middle_m, tables.settings.max_slope)
-    last_m = _with_neighbours(np.where(known, middle_m, 0).max(axis=1))
-    rows_m = _ROWS * last_m**2 / (camera.intrinsics.fy_px * camera.mount.height_m)
+    last_m = np.where(known, middle_m, 0).max(axis=1, keepdims=True)
+    rows_m = _ROWS * last_m**2 / (k.fy_px * mount.height_m)
     hidden_m = np.where(last_m > 0, np.maximum(middle_m - last_m - rows_m, 0), 0)
     doubt_m = np.minimum(tables.settings.max_slope * hidden_m, _LOWEST_M)
     ground_m = _between(seen_m, known, middle_m)
-    return ground_m.astype(np.float32).ravel(), doubt_m.astype(np.float32).ravel()
+    behind = middle_m > last_m
+    return Terrain(
+        ground_m.astype(np.float32).ravel(), doubt_m.astype(np.float32).ravel(), behind.ravel()
+    )
 
 
 def _means(
-    cell: Indices,
-    range_m: Floats,
-    height_m: Floats,
-    measured: NDArray[np.bool_],
-    tables: ObstacleTables,
+    cell: Indices, height_m: Floats, lying: NDArray[np.bool_], tables: ObstacleTables
 ) -> NDArray[np.float64]:
-    """(S, B) mean height of what lies flat in each cell; NaN where there is too little."""
-    step = max(1, cell.size // _PIXELS)
-    height, reach = height_m[:, ::step].copy(), range_m[:, ::step].copy()
-    rise_m, run_m = height[2:] - height[:-2], reach[2:] - reach[:-2]
-    height, reach = height[1:-1], reach[1:-1]
-    lying = measured[1:-1, ::step] & (np.abs(rise_m) < _LYING * np.abs(run_m))
-    lying &= np.abs(height) < tables.settings.max_slope * reach + _ROUGH_M
-    cells = cell[1:-1, ::step][lying]
-    size = tables.sectors * tables.bins
+    """(S, B) mean height of what lies flat in each cell; NaN where there is nothing."""
+    chosen = np.flatnonzero(lying)
+    cells, size = cell.take(chosen), tables.sectors * tables.bins
     count = np.bincount(cells, minlength=size)
-    total = np.bincount(cells, weights=height[lying], minlength=size)
+    total = np.bincount(cells, weights=height_m.take(chosen), minlength=size)
     means = np.where(count >= _LEAST, total / np.maximum(count, 1), np.nan)
-    return means.reshape(tables.sectors, tables.bins)
+    return _filled(means.reshape(tables.sectors, tables.bins))
 
 
-def _drivable(seen_m: NDArray[np.float64], range_m: Floats, slope: float) -> NDArray[np.float64]:
+def _filled(means: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The same where a sector without any mean has those of its neighbours: it is a sliver."""
+    beside = np.pad(means, ((1, 1), (0, 0)), constant_values=np.nan)
+    right, left = beside[:-2], beside[2:]
+    either = np.where(np.isnan(left), right, np.where(np.isnan(right), left, (left + right) / 2))
+    blank = np.isnan(means).all(axis=1, keepdims=True)
+    return np.where(blank, either, means)
+
+
+def _drivable(seen_m: NDArray[np.float64], range_m: Floats, slope: float) -> NDArray[np.bool_]:
     """Which cells (S, B) show ground: where one could drive, from the plane below the camera on."""
     reach = slope * range_m
     high = np.where(np.isnan(seen_m), np.inf, seen_m)
     from_here = np.minimum.accumulate(high - reach, axis=1)
     from_beyond = np.minimum.accumulate((high + reach)[:, ::-1], axis=1)[:, ::-1]
     limit = np.minimum(np.minimum(from_here, 0) + reach, from_beyond - reach)
-    return high <= limit + _ROUGH_M
-
-
-def _with_neighbours(farthest_m: NDArray[np.float64]) -> NDArray[np.float64]:
-    """(S, 1) the largest of each sector (S,) and those beside: one at the edge may be a sliver."""
-    padded = np.pad(farthest_m, 1)
-    return np.maximum(np.maximum(padded[:-2], padded[2:]), farthest_m)[:, None]
+    return np.asarray(high <= limit + _ROUGH_M)
 
 
 def _between(
@@ -97,4 +117,4 @@ def _between(
     after = np.where(after == len(at_m), last, after)
     low, high = np.take_along_axis(heights, last, 1), np.take_along_axis(heights, after, 1)
     share = (at_m - at_m[last]) / np.maximum(at_m[after] - at_m[last], 1e-6)
-    return (low + (high - low) * share)[:, 1:]
+    return np.asarray((low + (high - low) * share)[:, 1:], np.float64)

@@ -13,6 +13,7 @@ from cloudypoints.projector.obstacles.evidence import Nearest
 from cloudypoints.projector.obstacles.scene import Scene
 
 _STEP = 0.04  # neighbouring pixels whose ranges differ less hang together
+_FRONT = 1.03  # of the least range: what lies in front, whose middle is its bearing
 _NOWHERE = 100.0  # the logarithm of no range
 
 
@@ -40,9 +41,11 @@ def nearest_thing(scene: Scene, near: Nearest, pixel: np.ndarray, range_m: np.nd
         bearing_rad = float(scene.tables.bearings_rad[sector])
         return Thing(float(range_m[sector]), bearing_rad, category=int(near.category[sector]))
     standing = scene.standing
-    x, y = standing.forward_m[mine] - scene.mount.x_m, standing.left_m[mine] - scene.mount.y_m
-    bearing_rad = math.atan2(float(y.mean()), float(x.mean()))
     whole = _whole(scene, int(mine[standing.range_m[mine].argmin()]))
+    near_m = standing.range_m[whole]
+    front = whole[near_m <= _FRONT * near_m.min()]
+    x, y = standing.forward_m[front] - scene.mount.x_m, standing.left_m[front] - scene.mount.y_m
+    bearing_rad = math.atan2(float(y.mean()), float(x.mean()))
     width_m, height_m = _extent(scene, whole, bearing_rad)
     category = int(np.bincount(standing.label[whole], minlength=len(Category)).argmax())
     return Thing(float(range_m[sector]), bearing_rad, width_m, height_m, category)
