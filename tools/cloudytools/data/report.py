@@ -18,7 +18,7 @@ from cloudytools.data.survey import BINS, EDGES_M, Survey
 
 _PANEL_PX = 300  # width of each picture of the contact sheet
 _LISTED = 200  # names of broken or incomplete samples
-_CHART_PX = (640, 150)
+_CHART_PX = (540, 150)
 _STYLE = """
 body { font: 15px/1.5 system-ui, sans-serif; margin: 0; background: #14171c; color: #d8dee6 }
 main { max-width: 1240px; margin: 0 auto; padding: 24px }
@@ -29,8 +29,9 @@ h1 { font-size: 26px; margin: 0 } h2 { font-size: 18px; margin: 36px 0 8px; colo
 .tile b { display: block; font-size: 21px; color: #fff } .bad b { color: #ff7b6b }
 table { border-collapse: collapse } td, th { padding: 3px 14px 3px 0; text-align: right }
 td:first-child, th:first-child { text-align: left } th { color: #8d98a6; font-weight: normal }
+.charts { display: flex; flex-wrap: wrap; gap: 0 48px } section { max-width: 560px }
 .bar { display: inline-block; height: 11px; border-radius: 2px; vertical-align: middle }
-td.wide { width: 420px; text-align: left }
+td.wide { width: 200px; text-align: left }
 svg text { fill: #8d98a6; font: 12px system-ui, sans-serif }
 .row { display: flex; flex-wrap: wrap; gap: 6px; margin: 14px 0 0 } figure { margin: 0 }
 .row img { display: block; border-radius: 4px; width: 300px }
@@ -53,13 +54,13 @@ class Subject:
 
 def page(subject: Subject, survey: Survey) -> str:
     """The whole report: no other file, no script, no network."""
+    charts = (_classes(survey), _depth(survey), _relative(survey), _statistics(survey))
     sections = [
         _tiles(subject, survey),
         _problems(subject, survey),
-        _classes(survey),
-        _depth(survey),
-        _relative(survey),
-        _statistics(survey),
+        '<div class="charts">',
+        *(f"<section>{chart}</section>" for chart in charts if chart),
+        "</div>",
         _sheet(survey.shown),
     ]
     title = f"{subject.kind}, {subject.split}"
@@ -126,7 +127,7 @@ def _classes(survey: Survey) -> str:
     colours = by_category(np.arange(len(CATEGORY_NAMES), dtype=np.uint8))
     rows = "".join(
         f"<tr><td>{name}</td><td>{every:.2f} %</td><td>{scored:.2f} %</td>"
-        f'<td class="wide"><span class="bar" style="width:{max(every, 0.2) * 4:.1f}px;'
+        f'<td class="wide"><span class="bar" style="width:{max(every, 0.4) * 2:.1f}px;'
         f'background:rgb({",".join(map(str, colour))})"></span></td></tr>'
         for name, every, scored, colour in zip(
             CATEGORY_NAMES, all_shares, scored_shares, colours.tolist(), strict=True
@@ -236,7 +237,7 @@ def panels(sample: Sample) -> dict[str, Picture]:
         found["relative depth, red is nearer"] = turbo(sample.relative_depth)
     if sample.labels is not None:
         found["categories"] = by_category(sample.labels)
-    if sample.scored is not None:
+    if sample.scored is not None and not sample.scored.all():
         found["scored"] = np.where(
             sample.scored[..., None], found["categories"], np.array(UNKNOWN, np.uint8)
         ).astype(np.uint8)
