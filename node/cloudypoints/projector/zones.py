@@ -42,9 +42,8 @@ class Zone:
             return cls(name, settings, np.array(settings.vehicle_m, np.float64))
         rays = _rays_through(_outline_px(settings), settings, camera)
         heights = camera.mount.vehicle_from_camera[2, :3] @ rays
-        sky = np.flatnonzero(~(heights < -camera.mount.height_m / _FARTHEST_M))
-        if len(sky):
-            corner = settings.picture_px[sky[0] // _EDGE_PARTS]
+        if not (heights < -camera.mount.height_m / _FARTHEST_M).all():
+            corner = settings.picture_px[int(np.argmax(heights[::_EDGE_PARTS]))]
             raise ConfigError(
                 f"zone {name}: corner {corner} px looks above the ground; draw it below the "
                 f"horizon, or correct the camera's height_m and pitch_deg"
