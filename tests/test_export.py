@@ -11,6 +11,7 @@ from cloudypoints.inference import Model
 from cloudypoints.messages import CATEGORY_NAMES
 from cloudytools import export
 from cloudytools.experiment import Data, Experiment, Stage
+from cloudytools.export.__main__ import main
 from cloudytools.tasks import task_of
 
 pytestmark = [
@@ -154,5 +155,5 @@ def test_a_file_that_cannot_be_written_is_told(street, tmp_path):
 
 
 def test_a_folder_without_a_checkpoint_is_named_in_one_line(tmp_path, capsys):
-    assert export.command([str(tmp_path), "--out", str(tmp_path / "s.onnx")]) == 2
+    assert main([str(tmp_path), "--out", str(tmp_path / "s.onnx")]) == 2
     assert "last.ckpt: no such file" in capsys.readouterr().err

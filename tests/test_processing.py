@@ -18,7 +18,7 @@ from cloudypoints.errors import ConfigError, MissingExtra
 from cloudypoints.processing import Job, Outcome, Pool, jobs_for, load_outcome, process, worker
 from cloudypoints.processing.drive import process_drive
 from cloudypoints.recording import Recording
-from cloudypoints.verify import verify
+from cloudypoints.verify import Question, verify
 from film import film, numbered
 from onnx_models import ground_model, saved
 
@@ -75,7 +75,7 @@ def test_what_comes_out_is_a_recording_that_verifies(tmp_path, drives, model):
     with Recording(job.out) as recording:
         assert recording.info().cameras == ["side"]
         assert recording.info().counts["image/side"] == 20
-    report = verify(job.out, model=model)
+    report = verify(job.out, Question(model))
     assert report.passed
     assert report.cameras[0].identical_wanted
 

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from cloudypoints.capture import Frame
+from cloudypoints.cli.verify import told
 from cloudypoints.config import settings_from
 from cloudypoints.errors import ModelError, RecordingError
 from cloudypoints.geometry import Camera, Intrinsics, Mount
@@ -17,11 +18,13 @@ from cloudypoints.inference import Model
 from cloudypoints.messages import KIND_OF, Category, Depth, Header, Ledger, Message
 from cloudypoints.pipeline.perception import Perception, numbered
 from cloudypoints.recording import Recorder, RecordSettings
-from cloudypoints.verify import Report, verify
+from cloudypoints.verify import Question, Report, verify
 from cloudypoints.verify.compare import Tolerance, differences, same_bytes
 from cloudypoints.verify.plot import save_plot
 from cloudypoints.wire import encode
+from film import film
 from onnx_models import card_of, ground_model, saved
+from stored_drive import STORED
 
 SIZE_PX = (160, 100)
 START_NS = 1_700_000_000_000_000_000
@@ -90,7 +93,7 @@ def letterboxed(tmp_path) -> str:
 
 
 def verified(path: Path, model: str, **settings) -> Report:
-    return verify(path, model=model, document=settings or None)
+    return verify(path, Question(model, document=settings))
 
 
 def test_what_was_recorded_is_made_again_byte_by_byte(tmp_path, model):
@@ -185,10 +188,10 @@ def test_what_cannot_be_verified_is_told(tmp_path, model):
     without = [kind for kind in _TOPICS if kind != "setup"]
     path = recorded(tmp_path / "a.mcap", model, frames(2), topics=without)
     with pytest.raises(RecordingError, match="record the topic setup too"):
-        verify(path, model=model)
+        verify(path, Question(model))
     path = recorded(tmp_path / "b.mcap", model, frames(2), topics=["setup", "depth"])
-    with pytest.raises(RecordingError, match=r"no pictures in it \(topic image\)"):
-        verify(path, model=model)
+    with pytest.raises(RecordingError, match="nothing to see anew: no topic image in it"):
+        verify(path, Question(model))
     path = recorded(tmp_path / "c.mcap", model, frames(2))
     with pytest.raises(ModelError, match=r"recorded with ground .*name it with --model"):
         verify(path)
@@ -242,3 +245,22 @@ def test_a_header_of_other_words_is_a_difference():
     assert difference.field == "header.scale"
     assert difference.said == "'good' there, 'lost' here"
     assert not difference.tolerated
+
+
+# --- the stored drive
+
+
+def test_the_stored_drive_gives_the_stored_answer():
+    """`tests/stored_drive.py` says how to look at what changed, and how to store a new answer."""
+    report = verify(STORED, Question(source="demo:"))
+    (camera,) = report.cameras
+    assert report.passed, "\n".join(told(camera))
+    assert camera.frames == 60
+    assert camera.compared["obstacles"] == 60
+
+
+def test_a_drive_that_is_not_that_of_the_recording_differs(tmp_path):
+    other = film(tmp_path / "other.mp4", range(60), size_px=(320, 192))
+    report = verify(STORED, Question(source=str(other)))
+    assert not report.passed
+    assert report.cameras[0].unmade["labels"] == 40  # that drive ends before frame 100

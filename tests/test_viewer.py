@@ -1,62 +1,26 @@
-"""The viewer: its parts by hand, and the real window on a display of its own, with real keys."""
+"""The viewer's parts, by hand; its window has tests of its own."""
 
 from __future__ import annotations
 
-import os
-import shutil
-import signal
-import subprocess
 import sys
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
 
 import numpy as np
 import pytest
 
 from cloudypoints.colours import CATEGORY_ON_DARK, by_distance, by_height
-from cloudypoints.errors import DisplayError, MissingExtra, NoMessage, VersionError
+from cloudypoints.errors import DisplayError, VersionError
 from cloudypoints.geometry import Mount
-from cloudypoints.inbox import Health
-from cloudypoints.messages import POINT, Array, Category, Cloud, Header, Ledger, Message
-from cloudypoints.publisher import Publisher
+from cloudypoints.messages import POINT, Category, Cloud, Header
+from cloudypoints.picture.canvas import BAD, GOOD
 from cloudypoints.timing import utc_ns
-from cloudypoints.viewer import check_display
 from cloudypoints.viewer.display import open_display
 from cloudypoints.viewer.feeds import Feeds
 from cloudypoints.viewer.layer import size_for
 from cloudypoints.viewer.pace import EASY_S, FEWEST_POINTS, SLOWEST_S, START_POINTS, Pace
 from cloudypoints.viewer.points import MODES, greyed, places, thinned
-from cloudypoints.viewer.scenery import RINGS_M, grid_segments, ring_segments
-from cloudypoints.viewer.words import drawn_line, feed_line, notice
-from desktop import TOOLS, Desktop, Picture, desktop_running
-from ports import free_port
-
-PINK = (200, 40, 120)
-MOUNT = Mount(height_m=1.5)
-HEADER = Header(camera="front", vehicle_from_camera=tuple(MOUNT.vehicle_from_camera.ravel()))
-
-
-def wall(rows: int = 60, columns: int = 80, *, z_m: float = 8.0) -> Array:
-    """An organised pink wall of vehicles across the optical axis, 8 m wide."""
-    points = np.zeros((rows, columns), POINT)
-    points["x"], points["y"] = np.linspace(-4, 4, columns), np.linspace(-3, 1.5, rows)[:, None]
-    points["z"] = z_m
-    points["r"], points["g"], points["b"] = PINK
-    points["label"] = Category.VEHICLE
-    return points
-
-
-class Clock:
-    """Time that stands until it is told to go on."""
-
-    def __init__(self) -> None:
-        self.now_s = 100.0
-
-    def __call__(self) -> float:
-        return self.now_s
-
+from cloudypoints.viewer.scenery import RINGS_M, grid_segments, ring_labels, ring_segments
+from cloudypoints.viewer.words import drawn_line, facts, notice
+from streets import HEADER, MOUNT, PINK, Clock, Told, obstacles, wall
 
 # ------------------------------------------------------------------------------------- points
 
@@ -226,30 +190,6 @@ def test_a_draw_is_measured_now_and_then_and_not_the_first_ones():
 # -------------------------------------------------------------------------------------- feeds
 
 
-@dataclass
-class Told:
-    """A source that is told what to say."""
-
-    said: dict[str, Message] = field(default_factory=dict)
-    captured_ns: int = 0
-    ended: Exception | None = None
-    endpoint: str = "tcp://127.0.0.1:5556"
-
-    @property
-    def topics(self) -> list[str]:
-        return list(self.said)
-
-    def latest(self, topic: str) -> Message | None:
-        return self.said.get(topic)
-
-    def health(self, topic: str) -> Health:
-        captured_ns = self.captured_ns or utc_ns()
-        return Health("cloud", "front", received=1, lost=3, captured_ns=captured_ns)
-
-    def read(self, timeout_s: float | None = None) -> Message:
-        raise self.ended or NoMessage("nothing new")
-
-
 def test_cameras_are_found_as_they_are_heard():
     source = Told()
     feeds = Feeds([source, Told()])
@@ -287,7 +227,8 @@ def test_a_silent_camera_is_not_live_and_the_silence_is_counted():
     feeds.update()
     assert not feed.is_live(clock())
     assert notice(feeds) == "no data for 3 s"
-    assert feed_line(feed, clock()) == "front: no data for 3 s"
+    said = facts(feed, clock())
+    assert (said[-1].words, said[-1].colour) == ("no data for 3 s", BAD)
     source.said["cloud/front"] = Cloud(HEADER, wall())
     feeds.update()
     assert feed.is_live(clock())
@@ -298,7 +239,9 @@ def test_a_cloud_that_comes_too_late_is_not_live():
     feeds = Feeds([source])
     (feed,) = feeds.update()
     assert not feed.is_live(feed.seen_s)
-    assert feed_line(feed, feed.seen_s).endswith("late")
+    age = said_of(feed)["age"]
+    assert age.words.endswith("late")
+    assert age.colour == BAD
 
 
 def test_who_never_spoke_is_waited_for_by_name():
@@ -320,11 +263,29 @@ def test_a_cloud_without_a_mount_is_shown_upright():
     np.testing.assert_array_equal(feed.vehicle_from_camera, Mount().vehicle_from_camera)
 
 
-def test_a_line_says_rate_age_and_losses():
-    (feed,) = Feeds([Told({"cloud/front": Cloud(HEADER, wall())})]).update()
-    words = feed_line(feed, feed.seen_s)
-    assert words.startswith("front  0.0 Hz  age ")
-    assert words.endswith(" ms  lost 3")
+def said_of(feed):
+    return {fact.caption: fact for fact in facts(feed, feed.seen_s)}
+
+
+def test_the_strip_says_rate_age_losses_and_the_state_of_the_obstacles():
+    said = {
+        "cloud/front": Cloud(HEADER, wall()),
+        "obstacles/front": obstacles(state="degraded", reason="lens covered"),
+    }
+    (feed,) = Feeds([Told(said)]).update()
+    strip = said_of(feed)
+    assert strip["camera"].colour == GOOD
+    assert strip["rate"].words == "0.0 Hz"
+    assert strip["age"].words.endswith(" ms")
+    assert strip["lost"].words == "3"
+    assert strip["obstacles"].words == "degraded: lens covered"
+    assert strip["model"].words == "street"
+
+
+def test_messages_of_another_camera_are_not_taken_for_its_own():
+    said = {"cloud/front": Cloud(HEADER, wall()), "obstacles/left": obstacles()}
+    (feed,) = Feeds([Told(said)]).update()
+    assert feed.obstacles is None
 
 
 def test_thinning_is_said():
@@ -342,6 +303,12 @@ def test_rings_lie_at_their_distance_on_the_ground():
         ring = ring_segments(radius_m)
         np.testing.assert_allclose(np.hypot(ring[..., 0], ring[..., 1]), radius_m)
         assert np.abs(ring[..., 2]).max() < 0.05
+
+
+def test_each_ring_says_how_far_it_is_where_it_lies():
+    for label in ring_labels():
+        x_m, y_m, _ = label.place_m
+        assert label.words == f"{np.hypot(x_m, y_m):.0f} m"
 
 
 def test_the_grid_is_made_of_pieces_of_five_metres():
@@ -366,249 +333,3 @@ def test_the_grid_is_made_of_pieces_of_five_metres():
 def test_without_a_display_the_remedy_is_named_before_open3d_ends_the_process(environment, remedy):
     with pytest.raises(DisplayError, match=remedy):
         open_display(environment)
-
-
-@contextmanager
-def in_a_process(desktop: Desktop, code: str, *arguments: str) -> Iterator[subprocess.Popen[str]]:
-    """Python of its own, gone when the block ends."""
-    process = subprocess.Popen(
-        [sys.executable, "-X", "faulthandler", "-c", code, *arguments],
-        env=desktop.environment,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    try:
-        yield process
-    finally:
-        process.kill()
-        _, complained = process.communicate()
-        sys.stderr.write(complained)  # pytest shows it beside a failure
-
-
-VIEWER = "import sys; from cloudypoints.viewer import view; view(sys.argv[1])"
-
-
-@pytest.fixture(scope="module")
-def desktop() -> Iterator[Desktop]:
-    missing = [tool for tool in TOOLS if shutil.which(tool) is None]
-    if missing and not os.environ.get("CI"):
-        pytest.skip(f"no {', '.join(missing)}: apt install xvfb xdotool")
-    with desktop_running() as running:
-        yield running
-
-
-class Street:
-    """A node that publishes one cloud ten times a second until it is told otherwise."""
-
-    def __init__(self, endpoint: str) -> None:
-        self.endpoint = endpoint
-        self.points = wall()
-        self.header = HEADER
-        self._end = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="street")
-
-    def __enter__(self) -> Street:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._end.set()
-        self._thread.join()
-
-    def _run(self) -> None:
-        with Publisher(self.endpoint) as publisher:
-            while not self._end.wait(0.1):
-                ledger = Ledger(captured_ns=utc_ns())
-                header = Header(
-                    camera="front",
-                    ledger=ledger,
-                    vehicle_from_camera=self.header.vehicle_from_camera,
-                )
-                publisher.publish(Cloud(header, self.points))
-
-
-@pytest.fixture(scope="module")
-def endpoint() -> str:
-    return f"tcp://127.0.0.1:{free_port()}"
-
-
-@pytest.fixture(scope="module")
-def viewer(desktop: Desktop, endpoint: str) -> Iterator[subprocess.Popen[str]]:
-    with in_a_process(desktop, VIEWER, endpoint) as process:
-        yield process
-
-
-@pytest.fixture
-def street(endpoint: str) -> Iterator[Street]:
-    with Street(endpoint) as running:
-        yield running
-
-
-def mask_of(picture: Picture, colour=PINK) -> np.ndarray:
-    """Which pixels have this colour, but for rounding."""
-    return np.abs(picture.astype(int) - np.array(colour)).max(axis=-1) <= 2
-
-
-def pixels_of(picture: Picture, colour) -> int:
-    """How many of them."""
-    return int(mask_of(picture, colour).sum())
-
-
-def shows(colour):
-    return lambda picture: pixels_of(picture, colour) > 2000
-
-
-@pytest.mark.display
-def test_a_published_cloud_is_seen_in_the_colours_of_the_camera(desktop, viewer, street):
-    picture = desktop.wait_for(shows(PINK), "the pink wall")
-    rows, columns = np.nonzero(mask_of(picture))
-    #  8 m wide, centred, on the ground 8 m ahead: in the middle of the window, wider than high
-    assert columns.mean() == pytest.approx(640, abs=15)
-    assert np.ptp(columns) > np.ptp(rows) > 100
-
-
-@pytest.mark.display
-@pytest.mark.parametrize(
-    ("key", "colour"),
-    [
-        ("2", by_distance(8.0)),
-        ("4", CATEGORY_ON_DARK[Category.VEHICLE]),
-        ("1", PINK),
-    ],
-)
-def test_keys_choose_what_colours_mean(desktop, viewer, street, key, colour):
-    desktop.wait_for(lambda picture: len(desktop.windows("CloudyPoints")) > 0, "a window")
-    desktop.press(key)
-    desktop.wait_for(shows(colour), f"colours of key {key}")
-
-
-@pytest.mark.display
-def test_the_height_key_colours_by_height(desktop, viewer, street):
-    desktop.wait_for(shows(PINK), "the pink wall")
-    desktop.press("3")
-    top, bottom = by_height(4.5), by_height(0.0)
-    desktop.wait_for(
-        lambda picture: pixels_of(picture, top) > 50 and pixels_of(picture, bottom) > 50,
-        "the colours of 4.5 m and 0 m",
-    )
-    desktop.press("1")
-    desktop.wait_for(shows(PINK), "the pink wall again")
-
-
-@pytest.mark.display
-def test_an_old_cloud_is_not_shown_as_live_and_a_restarted_node_is(desktop, viewer, endpoint):
-    with Street(endpoint):
-        desktop.wait_for(shows(PINK), "the pink wall")
-    desktop.wait_for(lambda picture: pixels_of(picture, PINK) == 0, "no pink")
-    desktop.wait_for(
-        lambda picture: len(desktop.windows("CloudyPoints: no data for")) > 0, "the silence's title"
-    )
-    desktop.wait_for(
-        lambda picture: pixels_of(picture[60:160, 400:900], (255, 94, 84)) > 20, "red words"
-    )
-    with Street(endpoint):
-        desktop.wait_for(shows(PINK), "the pink wall after the node's restart")
-        desktop.wait_for(lambda picture: not desktop.windows("no data"), "a plain title")
-
-
-@pytest.mark.display
-def test_dragging_turns_the_view_and_a_key_turns_it_back(desktop, viewer, street):
-    before = mask_of(desktop.wait_for(shows(PINK), "the pink wall"))
-
-    def has_turned(picture: Picture) -> bool:
-        desktop.drag((640, 400), (840, 430))  # once more: a busy window loses a quick one
-        return (mask_of(desktop.screenshot()) != before).sum() > 0.2 * before.sum()
-
-    desktop.wait_for(has_turned, "another view of the wall")
-    desktop.press("r")
-    desktop.wait_for(
-        lambda picture: (mask_of(picture) != before).sum() < 0.02 * before.sum(),
-        "the first view of the wall",
-    )
-
-
-@pytest.mark.display
-def test_a_window_of_no_size_is_survived(desktop, viewer, street):
-    desktop.wait_for(shows(PINK), "the pink wall")
-    (window,) = desktop.windows("^CloudyPoints$")
-    desktop.resize(window, 1, 1)
-    desktop.wait_for(lambda picture: pixels_of(picture, PINK) < 50, "next to nothing")
-    desktop.resize(window, 1280, 800)
-    desktop.wait_for(shows(PINK), "the pink wall again")
-
-
-def nowhere() -> Array:
-    points = wall()
-    points["z"] = np.nan
-    return points
-
-
-@pytest.mark.display
-@pytest.mark.parametrize(
-    "points",
-    [nowhere(), np.zeros(0, POINT), nowhere()[:1, :1]],
-    ids=["unknown everywhere", "no points", "one unknown point"],
-)
-def test_a_cloud_without_a_known_point_clears_the_scene(desktop, viewer, street, points):
-    desktop.wait_for(shows(PINK), "the pink wall")
-    street.points = points
-    desktop.wait_for(lambda picture: pixels_of(picture, PINK) == 0, "an empty scene")
-    street.points = wall()
-    desktop.wait_for(shows(PINK), "the pink wall again")
-
-
-@pytest.mark.display
-@pytest.mark.parametrize("shape", [(480, 640), (2, 2), (150, 200)])
-def test_clouds_of_changing_size_are_drawn(desktop, viewer, street, shape):
-    blue = (10, 60, 240)
-    other = wall(*shape)
-    other["r"], other["g"], other["b"] = blue
-    street.points = other
-    desktop.wait_for(lambda picture: pixels_of(picture, blue) >= 4, "the blue cloud")
-    street.points = wall().reshape(-1)  # compact
-    desktop.wait_for(lambda picture: pixels_of(picture, blue) == 0, "no blue")
-    desktop.wait_for(shows(PINK), "the compact pink wall")
-
-
-@pytest.mark.display
-def test_nothing_that_happened_so_far_ended_the_viewer(desktop, viewer, street):
-    desktop.wait_for(shows(PINK), "the pink wall")
-    assert viewer.poll() is None
-
-
-@pytest.mark.display
-def test_q_closes_it_and_nothing_was_printed(desktop, viewer, street):
-    desktop.wait_for(shows(PINK), "the pink wall")
-    desktop.press("q")
-    printed, complained = viewer.communicate(timeout=30)
-    assert (viewer.returncode, printed, complained) == (0, "", "")
-
-
-@pytest.mark.display
-def test_the_cross_closes_it_too_and_who_is_waited_for_is_said(desktop):
-    title = "CloudyPoints: waiting for tcp://127.0.0.1:9: no data for"
-    with in_a_process(desktop, VIEWER, "tcp://127.0.0.1:9") as process:
-        desktop.wait_for(lambda picture: len(desktop.windows(title)) > 0, "a window that waits")
-        desktop.ask_to_close(desktop.windows(title)[0])
-        printed, complained = process.communicate(timeout=30)
-    assert (process.returncode, printed, complained) == (0, "", "")
-
-
-@pytest.mark.display
-def test_an_interrupt_closes_the_window_before_it_goes_on(desktop):
-    code = "import sys; from cloudypoints.viewer import view\ntry: view(sys.argv[1])\n"
-    code += "except KeyboardInterrupt: print('interrupted')"
-    with in_a_process(desktop, code, "tcp://127.0.0.1:9") as process:
-        desktop.wait_for(lambda picture: np.count_nonzero(picture > 120) > 500, "words and rings")
-        process.send_signal(signal.SIGINT)
-        printed, complained = process.communicate(timeout=30)
-    assert (process.returncode, printed, complained) == (0, "interrupted\n", "")
-
-
-@pytest.mark.display
-def test_without_open3d_the_extra_is_named(desktop, monkeypatch):
-    monkeypatch.setitem(sys.modules, "open3d", None)
-    check_display(desktop.environment)
-    with pytest.raises(MissingExtra, match=r"cloudypoints\[viewer\]"):
-        open_display(desktop.environment)

@@ -20,6 +20,7 @@ from cloudypoints.capture.local import open_camera
 from cloudypoints.capture.mcap_log import McapLog
 from cloudypoints.capture.names import answered, asked, kind_of, redacted
 from cloudypoints.capture.nuscenes import nuscenes_feed
+from cloudypoints.capture.own import OwnFeed, is_own
 from cloudypoints.capture.recorded import RecordedSource
 from cloudypoints.capture.settings import CaptureSettings
 from cloudypoints.capture.topics import TopicFeed
@@ -99,8 +100,12 @@ def _bag(name: str, settings: CaptureSettings) -> Source:
 
 
 def _mcap(name: str, settings: CaptureSettings) -> Source:
-    """One topic of an MCAP file."""
-    path, (topic,) = _asked(name, "topic")
+    """One topic of an MCAP file; one camera of a recording of ours."""
+    path, query = asked(name)
+    if "topic" not in query and is_own(Path(path)):
+        _, (camera,) = _asked(name, "camera")
+        return _recorded(name, lambda faults: OwnFeed(Path(path), camera, faults), settings)
+    _, (topic,) = _asked(name, "topic")
     return _recorded(name, lambda faults: TopicFeed(McapLog(Path(path)), topic, faults), settings)
 
 

@@ -7,7 +7,6 @@ import importlib.metadata
 import importlib.util
 import os
 import platform
-import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +24,7 @@ _PACKAGES = (  # name, the extra that brings it, what it is for
     ("opencv-python", "node", "pictures, local cameras"),
     ("av", "node", "videos and streams"),
     ("pydantic", "node", "configuration"),
+    ("pyyaml", "node", "calibrations of ROS"),
     ("rich", "node", "tables in the terminal"),
     ("open3d", "viewer", "the 3D window"),
 )
@@ -70,7 +70,15 @@ def check(_options: argparse.Namespace) -> int:
 def _findings() -> Iterator[Finding]:
     for name, extra, purpose in _PACKAGES:
         yield _package(name, extra, purpose)
-    looks: tuple[Callable[[], Finding], ...] = (_model, _cuda, _cameras, _display, _port, _cores)
+    looks: tuple[Callable[[], Finding], ...] = (
+        _model,
+        _cuda,
+        _cameras,
+        _display,
+        _vulkan,
+        _port,
+        _cores,
+    )
     for look in looks:
         yield look()
 
@@ -119,11 +127,23 @@ def _cameras() -> Finding:
 
 
 def _display() -> Finding:
-    display = os.environ.get("WAYLAND_DISPLAY") or os.environ.get("DISPLAY")
-    if display or sys.platform in ("darwin", "win32"):
-        return Finding("display", display or "the desktop")
-    remedy = "log in to a desktop, use ssh -X, or run under xvfb-run"
-    return Finding("display", "none: no viewer", False, remedy)
+    from cloudypoints.viewer.display import check_display
+
+    try:
+        check_display(os.environ)
+    except CloudyPointsError as error:
+        return Finding("display", "none: no window", False, str(error))
+    return Finding("display", os.environ.get("DISPLAY", "the desktop"))
+
+
+def _vulkan() -> Finding:
+    from cloudypoints.viewer.display import check_vulkan
+
+    try:
+        check_vulkan()
+    except CloudyPointsError as error:
+        return Finding("vulkan", "none: no view --offscreen", False, str(error))
+    return Finding("vulkan", "answers (view --offscreen)")
 
 
 def _port() -> Finding:

@@ -22,6 +22,7 @@ examples:
   cloudypoints verify drive.mcap                     the bytes must be the same
   cloudypoints verify drive.mcap --plot diff.png     and a picture of what is not
   cloudypoints verify drive.mcap --model other.onnx  what another model makes of it
+  cloudypoints verify small.mcap --source drive.mp4  of a recording without pictures
   cloudypoints verify drive.mcap --set ground.fit=false
 
 Where model, settings, provider, processor type and library versions are those of the recording,
@@ -44,6 +45,9 @@ def add(commands: Any) -> None:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("path", type=Path, metavar="RECORDING")
+    parser.add_argument(
+        "--source", default="", metavar="DRIVE", help="the drive itself, not the pictures in it"
+    )
     parser.add_argument("--model", default="", metavar="FILE", help="the one recorded, or another")
     parser.add_argument(
         "--set", action="append", default=[], metavar="SECTION.KEY=VALUE", help="TOML: what if"
@@ -63,9 +67,8 @@ def verify(options: argparse.Namespace) -> int:
     except ModuleNotFoundError as error:
         raise MissingExtra("cloudypoints verify", "node") from error
     with _counter("frames seen anew") as count:
-        report = verifying.verify(
-            options.path, model=options.model, document=document, progress=count
-        )
+        question = verifying.Question(options.model, options.source, document)
+        report = verifying.verify(options.path, question, count)
     for camera in report.cameras:
         print("\n".join(told(camera)))
     if options.plot:
@@ -82,7 +85,7 @@ def told(camera: CameraReport) -> list[str]:
     )
     lines = [f"{camera.name}: {camera.frames} frames; identical: {kinds or 'nothing to compare'}"]
     lines += [f"  not the same as recorded: {why}" for why in camera.why]
-    lines += [f"  {n} messages of {kind} are not there" for kind, n in camera.missing.items()]
+    lines += [f"  {n} of {kind} were not made anew" for kind, n in camera.unmade.items()]
     if camera.first is not None:
         first = camera.first
         lines.append(f"  first difference: frame {first.frame}, {first.field}: {first.said}")

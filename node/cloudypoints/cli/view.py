@@ -1,32 +1,151 @@
-"""`cloudypoints view`: a live window on a node, near or far."""
+"""`cloudypoints view`: a live window on a node, near or far, or the same as a picture or film."""
 
 from __future__ import annotations
 
 import argparse
 import os
-from typing import Any
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
 
-from cloudypoints.cli.options import add_endpoint
+from cloudypoints.cli.options import output_path
+from cloudypoints.errors import CloudyPointsError, ConfigError
+from cloudypoints.publisher import DEFAULT_ENDPOINT
+
+if TYPE_CHECKING:
+    from cloudypoints.viewer import Film
 
 _NICE = 10
+_LEAST_PX, _MOST_PX = 160, 4096  # of a picture's sides
+_VIEWS = ("orbit", "follow", "top", "camera")
+_MODES = ("picture", "depth", "height", "category")
 _EPILOG = """\
-keys: 1 picture, 2 depth, 3 height, 4 category; + and - size the points; R looks from behind again;
-Q or Escape closes. Needs the extra [viewer] and a display.
+examples:
+  cloudypoints view                                     the node of this machine
+  cloudypoints view tcp://10.0.0.5:5556                 one elsewhere
+  cloudypoints view tcp://10.0.0.5:5556 tcp://10.0.0.6:5556      two at once, each in its place
+  cloudypoints view --camera left --look top --colour height
+  cloudypoints view --offscreen street.png              one picture, without a window or display
+  cloudypoints view --offscreen street.mp4 --seconds 20
+
+H in the window lists its keys. On a slow machine fewer points are drawn, and the window says so;
+the node is never held up. Needs the extra [viewer]; a window needs a display with OpenGL,
+--offscreen a Vulkan driver (Mesa's draws on the processor).
 """
 
 
 def add(commands: Any) -> None:
     """Add the command to the parser."""
-    parser = commands.add_parser("view", help="open a live 3D window on a node", epilog=_EPILOG)
-    add_endpoint(parser)
-    parser.add_argument("--camera", default="", help="its name (default: whichever comes first)")
+    parser = commands.add_parser(
+        "view",
+        help="see a node live in 3D, in a window or as a film",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument(
+        "endpoints",
+        nargs="*",
+        metavar="ENDPOINT",
+        help=f"fast endpoint of each node; bulk is the next port (default: {DEFAULT_ENDPOINT})",
+    )
+    parser.add_argument("-e", "--endpoint", help="the same for one node, as other commands have it")
+    parser.add_argument(
+        "--bulk-endpoint", default="", metavar="ENDPOINT", help="where bulk is, if not there"
+    )
+    parser.add_argument("--camera", default="", help="its name (default: all)")
+    parser.add_argument("--look", choices=_VIEWS, default="orbit", help="from where (orbit)")
+    parser.add_argument("--colour", choices=_MODES, default="picture", help="by what (picture)")
+    film = parser.add_argument_group("without a window")
+    film.add_argument("--offscreen", type=output_path, metavar="OUT", help="a .png, .jpg or .mp4")
+    film.add_argument("--seconds", type=float, default=10.0, metavar="S", help="of a film (10)")
+    film.add_argument("--fps", type=float, default=10.0, metavar="F", help="at most (10)")
+    film.add_argument("--size", type=_size_px, default=(1280, 720), metavar="WxH", help="1280x720")
+    film.add_argument(
+        "--timeout", type=float, default=10.0, metavar="S", help="wait this long for a cloud (10)"
+    )
     parser.set_defaults(command=view)
 
 
 def view(options: argparse.Namespace) -> int:
-    """Open the window and return when it is closed."""
-    from cloudypoints.viewer import view as open_window
-
+    """Open the window and return when it is closed; or draw without one."""
+    endpoints = [*options.endpoints, *([options.endpoint] if options.endpoint else [])]
+    options.endpoints = endpoints or [DEFAULT_ENDPOINT]
+    if options.bulk_endpoint and len(options.endpoints) > 1:
+        raise ConfigError("--bulk-endpoint: says it of one endpoint; give only one")
     os.nice(_NICE)  # the node comes first
-    open_window(options.endpoint, bulk_endpoint=options.bulk_endpoint, camera=options.camera)
+    return _render(options) if options.offscreen else _open_window(options)
+
+
+def _open_window(options: argparse.Namespace) -> int:
+    """In a process of its own: what goes wrong in a driver ends that, with a word about it."""
+    from cloudypoints.viewer import check_display
+    from cloudypoints.viewer.process import guarded
+
+    check_display(os.environ)
+    return guarded(_window, options)
+
+
+def _window(options: argparse.Namespace) -> int:
+    """The window itself; an error becomes a line and a code, as `main` would do it."""
+    from cloudypoints.viewer import Look, view
+
+    look = Look(options.look, options.colour)
+    where = {"camera": options.camera, "bulk_endpoint": options.bulk_endpoint}
+    try:
+        view(*options.endpoints, look=look, **where)
+    except CloudyPointsError as error:
+        print(f"cloudypoints: {error}", file=sys.stderr)
+        return 2 if isinstance(error, ConfigError) else 1
     return 0
+
+
+def _render(options: argparse.Namespace) -> int:
+    """Draw into the file, with a bar, and say what is in it."""
+    from cloudypoints.viewer import render, watching
+    from cloudypoints.viewer.offscreen import check_output
+
+    check_output(options.offscreen)
+    where = {"camera": options.camera, "bulk_endpoint": options.bulk_endpoint}
+    with watching(options.endpoints, **where) as sources, _bar() as tell:
+        count = render(options.offscreen, sources, _film(options), tell=tell)
+    pictures = "one picture" if count == 1 else f"{count} pictures"
+    print(f"{options.offscreen}: {pictures}, {options.size[0]}×{options.size[1]} pixels")
+    return 0
+
+
+def _film(options: argparse.Namespace) -> Film:
+    from cloudypoints.viewer import Film, Look
+
+    if not (options.seconds > 0 and 0 < options.fps <= 120):
+        raise ConfigError("--seconds must be above 0, --fps between 0 and 120")
+    look = Look(options.look, options.colour)
+    return Film(options.size, options.seconds, options.fps, options.timeout, look)
+
+
+@contextmanager
+def _bar() -> Iterator[Callable[[float], None]]:
+    """A progress bar on a terminal where rich is there; nothing elsewhere."""
+    if not sys.stderr.isatty():
+        yield lambda done: None
+        return
+    try:
+        from rich.console import Console
+        from rich.progress import Progress
+    except ImportError:
+        yield lambda done: None
+        return
+    with Progress(console=Console(stderr=True), transient=True) as progress:
+        task = progress.add_task("drawing", total=1.0)
+        yield lambda done: progress.update(task, completed=done)
+
+
+def _size_px(text: str) -> tuple[int, int]:
+    """`1280x720`: even, as films want it, and of a size that can be drawn."""
+    width, _, height = text.partition("x")
+    if not (width.isdecimal() and height.isdecimal()):
+        raise argparse.ArgumentTypeError(f"{text}: not like 1280x720")
+    size = (int(width), int(height))
+    if any(side % 2 or not _LEAST_PX <= side <= _MOST_PX for side in size):
+        raise argparse.ArgumentTypeError(f"{text}: even sides, {_LEAST_PX} to {_MOST_PX} pixels")
+    return size

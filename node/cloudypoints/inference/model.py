@@ -130,17 +130,23 @@ class Model:
         self, fitted: Sequence[NDArray[np.uint8]], views: Sequence[View]
     ) -> dict[str, NDArray[Any]]:
         """What the card says that comes out, by what it is: depth, labels, mask."""
+        try:
+            outputs = self.session.run(list(self.card.outputs.values()), self.feeds(fitted, views))
+            return dict(zip(self.card.outputs, outputs, strict=True))
+        except Exception as error:
+            raise ModelError(f"{self.where}: inference failed: {error}") from error
+
+    def feeds(
+        self, fitted: Sequence[NDArray[np.uint8]], views: Sequence[View]
+    ) -> dict[str, NDArray[Any]]:
+        """What the session takes for fitted pictures, by the names of its inputs."""
         card = self.card
         feeds: dict[str, NDArray[Any]] = {card.picture.name: self._tensor(fitted)}
         if card.geometry_input:
             feeds[card.geometry_input] = _stacked([view.geometry for view in views])
         if card.background_input:
             feeds[card.background_input] = self._tensor([view.background for view in views])
-        try:
-            outputs = self.session.run(list(card.outputs.values()), feeds)
-            return dict(zip(card.outputs, outputs, strict=True))
-        except Exception as error:
-            raise ModelError(f"{self.where}: inference failed: {error}") from error
+        return feeds
 
     def _tensor(self, fitted: Sequence[NDArray[np.uint8]]) -> NDArray[Any]:
         card = self.card.picture

@@ -149,7 +149,8 @@ def _write(
     kind = KIND_OF[type(message)]
     ledger = Ledger(captured_ns=at_ns, published_ns=at_ns)
     header = replace(message.header, seq=counts[kind], ledger=ledger)
-    parts = [memoryview(part).cast("B") for part in encode(replace(message, header=header))]
+    encoded: list[Any] = encode(replace(message, header=header))  # arrays are buffers, too
+    parts = [memoryview(part).cast("B") for part in encoded]
     counts[kind] += 1
     if kind != "setup":  # it names this machine
         for part in parts:

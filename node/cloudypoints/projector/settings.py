@@ -138,10 +138,8 @@ class ZoneSettings(_Section):
             raise ValueError(
                 f"unknown category {unknown[0]}; known are {', '.join(CATEGORY_NAMES)}"
             )
-        if (
-            min(self.picture_size_px) < 0
-            or (not all(self.picture_size_px)
-            and any(self.picture_size_px))
+        if min(self.picture_size_px) < 0 or (
+            not all(self.picture_size_px) and any(self.picture_size_px)
         ):
             raise ValueError("picture_size_px is width and height, both above 0, or 0, 0")
         return self

@@ -126,7 +126,7 @@ class ZoneWatch:
 
     def update(
         self, distance_m: Floats, looked_at: Sequence[bool], mount: Mount, stamp_ns: int
-    ) -> dict[str, dict[str, Any]]:
+    ) -> dict[str, Any]:
         """The message's maps, of the nearest in each zone (Z,) and whether it was looked at."""
         names = list(self._zones)
         events = {

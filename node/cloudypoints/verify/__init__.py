@@ -7,7 +7,7 @@ Where the fingerprint is the same the bytes must be, else numbers may differ by 
 states. Needs the extras [node] and [record].
 """
 
-from cloudypoints.verify.anew import CameraReport, Report, verify
+from cloudypoints.verify.anew import CameraReport, Question, Report, verify
 from cloudypoints.verify.compare import TOLERANCES, Tolerance
 
-__all__ = ["TOLERANCES", "CameraReport", "Report", "Tolerance", "verify"]
+__all__ = ["TOLERANCES", "CameraReport", "Question", "Report", "Tolerance", "verify"]

@@ -6,22 +6,19 @@ import hashlib
 import math
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from contextlib import closing
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from cloudypoints.capture import Frame
 from cloudypoints.config import NodeSettings, settings_from
 from cloudypoints.errors import ModelError, RecordingError, WireError
 from cloudypoints.fingerprint import MASKED, SetupDocument, differences, fingerprint_of, loads
-from cloudypoints.geometry import Camera, Intrinsics
 from cloudypoints.inference import Model
 from cloudypoints.inference.model import EMBEDDED, embedded_path
-from cloudypoints.messages import KIND_OF, Header, Image, Message, Setup
-from cloudypoints.pipeline.perception import Perception
+from cloudypoints.messages import KIND_OF, Header, Message, Setup
 from cloudypoints.recording import Recording
+from cloudypoints.verify.again import Again, FromPictures, FromSource
 from cloudypoints.verify.compare import Difference, same_bytes
 from cloudypoints.verify.compare import differences as message_differences
 from cloudypoints.wire import decode
@@ -43,7 +40,7 @@ class CameraReport:
     frames: int = 0
     compared: Counter[str] = field(default_factory=Counter)  # messages by kind
     identical: Counter[str] = field(default_factory=Counter)
-    missing: Counter[str] = field(default_factory=Counter)  # made anew, and not in the recording
+    unmade: Counter[str] = field(default_factory=Counter)  # recorded, and not made anew
     first: Difference | None = None  # that counts
     worst: dict[str, Difference] = field(default_factory=dict)  # by field
     beyond: Counter[str] = field(default_factory=Counter)  # messages by field, not tolerated
@@ -54,7 +51,7 @@ class CameraReport:
     @property
     def passed(self) -> bool:
         """Whether every message is the same, or near enough where that is all that can be."""
-        if not self.compared:
+        if not self.compared or self.unmade:
             return False
         if self.identical_wanted:
             return self.compared == self.identical
@@ -64,11 +61,11 @@ class CameraReport:
         """Compare the messages of one frame."""
         worst = self.worst.get(_PICTURED)
         identical = self.identical.total()
-        for kind, message in anew.items():
-            if kind in recorded:
-                self._note_message(recorded[kind], message)
+        for kind, message in recorded.items():
+            if kind in anew:
+                self._note_message(message, anew[kind])
             else:
-                self.missing[kind] += 1
+                self.unmade[kind] += 1
         differs = self.identical.total() - identical < len(anew.keys() & recorded.keys())
         if (differs and self.worst_pair is None) or self.worst.get(_PICTURED) is not worst:
             self.worst_pair = recorded, anew
@@ -111,92 +108,61 @@ class Report:
         return next((camera.first for camera in self.cameras if camera.first), None)
 
 
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What is to be seen anew, and how."""
+
+    model: str = ""  # "": the embedded one, if that is what was recorded
+    source: str = ""  # the drive it was made of; "": the pictures that the recording holds
+    document: Mapping[str, Any] = field(default_factory=dict)  # settings that replace the recorded
+
+
 def verify(
     path: Path,
-    *,
-    model: str = "",
-    document: dict[str, Any] | None = None,
+    question: Question = Question(),
     progress: Progress = lambda frames: None,
 ) -> Report:
-    """Run the perception anew on every camera of a recording.
+    """Run the perception anew on every camera of a recording, or on the drive it was made of.
 
-    `model` "" takes the embedded one where that is what was recorded; `document` in the shape of a
-    configuration file replaces settings. Raises RecordingError, ModelError where the model that
-    was recorded must be named.
+    Raises RecordingError, SourceError, ModelError where the model that was recorded must be named.
     """
     with Recording(path) as recording:
-        cameras = [
-            name for name in recording.info().cameras if f"image/{name}" in recording.info().counts
-        ]
+        counts = recording.info().counts
+        seen = "setup" if question.source else "image"
+        cameras = [name for name in recording.info().cameras if f"{seen}/{name}" in counts]
         if not cameras:
-            raise RecordingError(f"{path}: no pictures in it (topic image): nothing to see anew")
-        reports = [_verified(recording, name, model, document or {}, progress) for name in cameras]
+            raise RecordingError(f"{path}: nothing to see anew: no topic {seen} in it")
+        reports = [_verified(recording, name, question, progress) for name in cameras]
     return Report(path, reports)
 
 
 def _verified(
-    recording: Recording, name: str, model: str, document: dict[str, Any], progress: Progress
+    recording: Recording, name: str, question: Question, progress: Progress
 ) -> CameraReport:
     setups = _setups(recording, name)
     first = setups[min(setups)]
-    settings = _settings(first, name, model, document)
-    opened = Model.open(
-        settings.inference.model,
-        provider=settings.inference.provider,
-        threads=settings.inference.threads,
-    )
-    report = _expectations(recording, name, first, settings, opened)
-    again = _Again(name, settings, opened, setups)
-    for messages in _by_frame(recording, name):
-        picture = messages.get("image")
-        if not isinstance(picture, Image):
-            report.missing["image"] += 1
-            continue
-        report.frames += 1
-        seen = {KIND_OF[type(message)]: message for message in again.see(picture)}
-        anew = {kind: message for kind, message in seen.items() if kind not in _NOT_COMPARED}
-        report.note_frame(messages, anew)
-        progress(report.frames)
+    settings = _settings(first, name, question)
+    inference = settings.inference
+    model = Model.open(inference.model, provider=inference.provider, threads=inference.threads)
+    report = _expectations(recording, name, first, settings, model)
+    if not question.source:
+        report.why += _history(recording, name)
+    report.identical_wanted = not report.why
+    again: Again = FromPictures(name, settings, model, setups)
+    if question.source:
+        again = FromSource(question.source, name, settings, model, setups)
+    with closing(again):
+        for messages in _by_frame(recording, name):
+            report.frames += 1
+            report.note_frame(messages, _compared(again.see(messages)))
+            progress(report.frames)
     return report
 
 
-class _Again:
-    """The perception of one camera, fed with what it saw."""
-
-    def __init__(
-        self, name: str, settings: NodeSettings, model: Model, setups: dict[int, SetupDocument]
-    ) -> None:
-        first = setups[min(setups)]
-        self._begins = set(setups)
-        self._model = model
-        self._same_grid = model.digest == first.fingerprint.get("digest")
-        self._inner = first.inner
-        camera = first.camera
-        if not self._same_grid:
-            camera = replace(camera, intrinsics=_inner_intrinsics(camera, first.inner))
-        k = camera.intrinsics
-        self._size_px = k.width_px, k.height_px
-        self._perception = Perception(name, settings, model, camera=camera, live=first.live)
-
-    def see(self, picture: Image) -> list[Message]:
-        header = picture.header
-        restart = header.frame in self._begins
-        if self._same_grid:
-            return self._perception.see_again(
-                picture.picture, self._size_px, header, restart=restart
-            )
-        left, top, width, height = self._inner
-        inner = np.ascontiguousarray(picture.picture[top : top + height, left : left + width])
-        clock: Any = header.clock
-        captured_ns = header.ledger.captured_ns
-        return self._perception.see(
-            Frame(inner, header.frame, header.stamp_ns, clock, captured_ns, restart)
-        )
-
-
-def _inner_intrinsics(camera: Camera, inner: tuple[int, int, int, int]) -> Intrinsics:
-    """Of the picture as it lay on the recorded grid, without rims: what another model is given."""
-    return camera.intrinsics.resized(inner[2], inner[3])
+def _compared(seen: list[Message]) -> dict[str, Message]:
+    """By kind, those that say something of the frame."""
+    by_kind = {KIND_OF[type(message)]: message for message in seen}
+    return {kind: message for kind, message in by_kind.items() if kind not in _NOT_COMPARED}
 
 
 def _setups(recording: Recording, name: str) -> dict[int, SetupDocument]:
@@ -217,9 +183,7 @@ def _setups(recording: Recording, name: str) -> dict[int, SetupDocument]:
     return setups
 
 
-def _settings(
-    setup: SetupDocument, name: str, model: str, document: dict[str, Any]
-) -> NodeSettings:
+def _settings(setup: SetupDocument, name: str, question: Question) -> NodeSettings:
     """Those of the recording, with what is replaced."""
     recorded = setup.fingerprint
     threads = recorded.get("threads", "all")
@@ -227,13 +191,13 @@ def _settings(
         **setup.settings,
         "camera": {name: _camera_settings(setup)},
         "inference": {
-            "model": model or _known_model(recorded),
+            "model": question.model or _known_model(recorded),
             "provider": recorded.get("provider", "auto"),
             "threads": int(threads) if threads.isdigit() else 0,
         },
         "publisher": {"topics": list(setup.topics)},
     }
-    for section, values in document.items():
+    for section, values in question.document.items():
         settings[section] = {**settings.get(section, {}), **values}
     return settings_from(settings, "the recording's setup")
 
@@ -271,8 +235,7 @@ def _expectations(
         why.append("not recorded byte for byte: " + ", ".join(sorted(inexact)))
     if setup.camera_settings.get("mask") == MASKED:
         why.append("a mask in a file, which is not in the recording")
-    why += _history(recording, name)
-    return CameraReport(name, identical_wanted=not why, why=why)
+    return CameraReport(name, why=why)
 
 
 def _history(recording: Recording, name: str) -> list[str]:

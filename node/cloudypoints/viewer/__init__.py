@@ -2,25 +2,33 @@
 
     view("tcp://127.0.0.1:5556")
 
-Keys: 1 picture, 2 depth, 3 height, 4 category; + and - size the points; R looks from behind again;
-Q or Escape closes. Needs the extra [viewer], a display and OpenGL.
+H lists the keys. Needs the extra [viewer], a display and OpenGL; `render` draws the same without a
+display, on Vulkan.
 """
 
 from __future__ import annotations
 
-from contextlib import ExitStack
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 
 from cloudypoints.publisher import DEFAULT_ENDPOINT
-from cloudypoints.subscriber import subscribe
+from cloudypoints.subscriber import Subscription, subscribe
 from cloudypoints.viewer.display import check_display, open_display
-from cloudypoints.viewer.feeds import Feeds, Source
+from cloudypoints.viewer.eyes import Look
+from cloudypoints.viewer.feeds import KINDS, Feeds, Source
 from cloudypoints.viewer.interrupt import interrupts_kept
+from cloudypoints.viewer.offscreen import Film, render
 from cloudypoints.viewer.window import Window
 
-__all__ = ["Source", "check_display", "show", "view"]
+__all__ = ["Film", "Look", "Source", "check_display", "render", "show", "view", "watching"]
 
 
-def view(*endpoints: str, camera: str = "", bulk_endpoint: str = "") -> None:
+def view(
+    *endpoints: str,
+    camera: str = "",
+    bulk_endpoint: str = "",
+    look: Look = Look(),  # noqa: B008 - frozen
+) -> None:
     """Show what the nodes at these addresses publish until the window is closed.
 
     A node may start later, stop and restart. On the main thread only. `camera`: this one alone;
@@ -28,18 +36,29 @@ def view(*endpoints: str, camera: str = "", bulk_endpoint: str = "") -> None:
     DisplayError, MissingExtra, EndpointError, VersionError.
     """
     open_display()  # before anything is connected
-    topic = f"cloud/{camera}" if camera else "cloud"
-    with ExitStack() as stack:
-        sources = [
-            stack.enter_context(subscribe(endpoint, topic, bulk_endpoint=bulk_endpoint))
-            for endpoint in endpoints or (DEFAULT_ENDPOINT,)
-        ]
-        show(*sources)
+    with watching(endpoints, camera=camera, bulk_endpoint=bulk_endpoint) as sources:
+        show(*sources, look=look)
 
 
-def show(*sources: Source) -> None:
+def show(*sources: Source, look: Look = Look()) -> None:  # noqa: B008 - frozen
     """The same for sources that are open already, and stay so. Raises as `view` does."""
     open3d = open_display()
-    with interrupts_kept() as asked_to_end, Window(open3d, Feeds(sources)) as window:
+    with (
+        interrupts_kept() as asked_to_end,
+        Window(open3d, Feeds(sources), look=look) as window,
+    ):
         while window.tick() and not asked_to_end.is_set():
             pass
+
+
+@contextmanager
+def watching(
+    endpoints: Sequence[str], *, camera: str = "", bulk_endpoint: str = ""
+) -> Iterator[list[Subscription]]:
+    """Subscriptions to all that is drawn; the default endpoint where none is named."""
+    topics = [f"{kind}/{camera}" if camera else kind for kind in KINDS]
+    with ExitStack() as stack:
+        yield [
+            stack.enter_context(subscribe(endpoint, *topics, bulk_endpoint=bulk_endpoint))
+            for endpoint in endpoints or (DEFAULT_ENDPOINT,)
+        ]

@@ -2,8 +2,9 @@
 process instead of raising an error.
 
 On Linux the window is drawn through OpenGL (GLX). Open3D 0.20 prefers Vulkan, but its Vulkan back
-end loses 2 to 4 MB with every frame on Mesa's software renderer, and ends the process where there
-is no Vulkan driver; OpenGL does neither.
+end loses 2 to 5 MB with every frame of a window on Mesa's software renderer, and ends the process
+where there is no Vulkan driver; OpenGL does neither. Without a window OpenGL is no choice (this
+build knows GLX alone), and Vulkan's memory is flat as long as nothing is post-processed.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import ctypes
 import os
 import sys
 from collections.abc import Iterator, Mapping
+from functools import cache
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -23,7 +25,8 @@ from cloudypoints.errors import DisplayError, MissingExtra
 _SELECT_BACKEND = (
     "_ZN6open3d13visualization9rendering14EngineInstance13SelectBackendENS1_13RenderingTypeE"
 )
-_OPENGL = 1  # EngineInstance::RenderingType::kOpenGL
+_OPENGL, _VULKAN = 1, 2  # EngineInstance::RenderingType::kOpenGL, kVulkan
+_VK_INSTANCE_CREATE_INFO = 1  # VK_STRUCTURE_TYPE_INSTANCE_CREATE_INFO
 
 
 def open_display(environment: Mapping[str, str] = os.environ) -> ModuleType:
@@ -31,8 +34,25 @@ def open_display(environment: Mapping[str, str] = os.environ) -> ModuleType:
 
     Raises DisplayError without a display or what draws on it, MissingExtra without Open3D.
     """
+    check_display(environment)
+    open3d = _imported()
+    prefer_opengl(open3d)
+    return open3d
+
+
+def open_offscreen() -> ModuleType:
+    """Open3D, ready to draw without any window, through Vulkan.
+
+    Raises DisplayError without a Vulkan driver, MissingExtra without Open3D.
+    """
+    check_vulkan()
+    open3d = _imported()
     if sys.platform == "linux":
-        check_display(environment)
+        _select(open3d, _VULKAN)
+    return open3d
+
+
+def _imported() -> ModuleType:
     try:
         import open3d
     except ImportError as error:
@@ -42,13 +62,16 @@ def open_display(environment: Mapping[str, str] = os.environ) -> ModuleType:
             f"Open3D cannot be loaded: {error}; on Debian: apt install libgl1 libgomp1 libusb-1.0-0"
         ) from error
     open3d.utility.set_verbosity_level(open3d.utility.VerbosityLevel.Error)
-    if sys.platform == "linux":
-        _prefer_opengl(Path(open3d.__file__).parent)
     return open3d
 
 
 def check_display(environment: Mapping[str, str]) -> None:
-    """Raise DisplayError, with the remedy, unless an X display answers that has OpenGL."""
+    """Raise DisplayError, with the remedy, unless an X display answers that has OpenGL.
+
+    Elsewhere than on Linux there is always a display.
+    """
+    if sys.platform != "linux":
+        return
     name = environment.get("DISPLAY", "")
     if not name and environment.get("WAYLAND_DISPLAY"):
         raise DisplayError("Wayland without XWayland: Open3D needs DISPLAY; start XWayland")
@@ -76,6 +99,27 @@ def check_display(environment: Mapping[str, str]) -> None:
         )
 
 
+def check_vulkan() -> None:
+    """Raise DisplayError, with the remedy, unless a Vulkan driver answers that has a device.
+
+    Elsewhere than on Linux Open3D draws without a window in another way.
+    """
+    if sys.platform != "linux":
+        return
+    vulkan = _library("libvulkan.so.1", "libvulkan1 mesa-vulkan-drivers")
+    words = (ctypes.c_uint64 * 8)(_VK_INSTANCE_CREATE_INFO)  # that asks for nothing special
+    instance, devices = ctypes.c_void_p(), ctypes.c_uint32()
+    failed = vulkan.vkCreateInstance(words, None, ctypes.byref(instance))
+    if not failed:
+        vulkan.vkEnumeratePhysicalDevices(instance, ctypes.byref(devices), None)
+        vulkan.vkDestroyInstance(instance, None)
+    if failed or not devices.value:
+        raise DisplayError(
+            "no Vulkan driver: rendering without a window needs one; on Debian: "
+            "apt install mesa-vulkan-drivers (draws on the processor), or a GPU's own driver"
+        )
+
+
 def _library(file: str, package: str) -> Any:
     try:
         return ctypes.CDLL(file)
@@ -85,12 +129,23 @@ def _library(file: str, package: str) -> Any:
         ) from error
 
 
-def _prefer_opengl(folder: Path) -> None:
-    """Choose OpenGL where this build lets us; otherwise Open3D chooses."""
-    for file in folder.glob("libOpen3D.so*"):
+@cache
+def prefer_opengl(open3d: ModuleType) -> bool:
+    """Choose OpenGL where this build lets us, or leave the choice to Open3D; whether we chose.
+
+    Through OpenGL, Open3D 0.20 draws an ImageWidget upside down.
+    """
+    return sys.platform == "linux" and _select(open3d, _OPENGL)
+
+
+def _select(open3d: ModuleType, backend: int) -> bool:
+    """Choose a back end before the first window; whether this build has that function."""
+    for file in Path(open3d.__file__ or "").parent.glob("libOpen3D.so*"):
         select = getattr(ctypes.CDLL(str(file)), _SELECT_BACKEND, None)
         if select is not None:
-            select(_OPENGL)
+            select(backend)
+            return True
+    return False
 
 
 @contextlib.contextmanager

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,9 +12,12 @@ from numpy.typing import NDArray
 from cloudypoints.errors import NoMessage
 from cloudypoints.geometry import Mount
 from cloudypoints.inbox import Health
-from cloudypoints.messages import Cloud, Message
+from cloudypoints.messages import KIND_OF, Cloud, Depth, Image, Message, Obstacles, Scale, Status
 from cloudypoints.timing import monotonic_s
 
+M = TypeVar("M", Depth, Image, Obstacles, Scale, Status)
+
+KINDS = ("cloud", "image", "depth", "obstacles", "scale", "status")  # what is looked at
 SILENT_S = 1.0  # without a new cloud: what is shown is no longer live
 LATE_S = 1.0  # a cloud this old when it comes is not live either
 
@@ -66,6 +69,40 @@ class Feed:
     def camera(self) -> str:
         """Its name."""
         return self.cloud.header.camera
+
+    @property
+    def foot_m(self) -> NDArray[np.float64]:
+        """(3,): the place on the ground below it, in the vehicle frame."""
+        return self.vehicle_from_camera[:3, 3] * (1, 1, 0)
+
+    @property
+    def image(self) -> Image | None:
+        """The newest picture."""
+        return self._newest(Image)
+
+    @property
+    def depth(self) -> Depth | None:
+        """The newest depth picture."""
+        return self._newest(Depth)
+
+    @property
+    def obstacles(self) -> Obstacles | None:
+        """The newest obstacles."""
+        return self._newest(Obstacles)
+
+    @property
+    def scale(self) -> Scale | None:
+        """What the metres come from."""
+        return self._newest(Scale)
+
+    @property
+    def status(self) -> Status | None:
+        """How the node does."""
+        return self._newest(Status)
+
+    def _newest(self, kind: type[M]) -> M | None:
+        message = self.source.latest(f"{KIND_OF[kind]}/{self.camera}")
+        return message if isinstance(message, kind) else None
 
     def is_live(self, now_s: float) -> bool:
         """Whether what it shows is the present."""

@@ -1,4 +1,4 @@
-"""What does not move: the ground's grid, rings of distance with their labels, a camera's axes."""
+"""What does not move: the ground's grid, and rings of distance with their labels."""
 
 from __future__ import annotations
 
@@ -6,17 +6,17 @@ from types import ModuleType
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from cloudypoints.viewer.points import Matrix
+from cloudypoints.picture.canvas import Colour
+from cloudypoints.picture.perspective import polar
+from cloudypoints.viewer.marks import THIN_PX, Label, Segments, Strokes
 
 RINGS_M = (5, 10, 20, 30, 40, 60)
 _GRID_M, _GRID_REACH_M = 5.0, 60.0
 _RING_POINTS = 128
 _GRID_COLOUR, _RING_COLOUR = (0.13, 0.16, 0.20), (0.30, 0.36, 0.44)
-_AXIS_COLOURS = ((0.90, 0.25, 0.25), (0.25, 0.80, 0.35), (0.30, 0.50, 0.95))  # x, y, z
-
-Segments = NDArray[np.float64]  # (N, 2, 3): from, to
+_LABEL_COLOUR: Colour = (155, 166, 182)
+_LABEL_BEARINGS_DEG = (36.0, -144.0)  # beside what most cameras see, and behind
 
 
 def grid_segments() -> Segments:
@@ -39,35 +39,38 @@ def ring_segments(radius_m: float) -> Segments:
     return np.stack([points[:-1], points[1:]], axis=1)
 
 
-def add_ground(open3d: ModuleType, widget: Any) -> None:
-    """Grid, rings, and how far each ring is."""
-    scene = widget.scene
-    _add_lines(open3d, scene, "grid", grid_segments(), [_GRID_COLOUR])
-    rings = np.concatenate([ring_segments(radius_m) for radius_m in RINGS_M])
-    _add_lines(open3d, scene, "rings", rings, [_RING_COLOUR])
+def ring_labels() -> list[Label]:
+    """How far each ring is."""
+    labels = []
     for radius_m in RINGS_M:
-        label = widget.add_3d_label(np.array([0, -radius_m, 0.0]), f"{radius_m} m")
-        label.color = open3d.visualization.gui.Color(0.55, 0.60, 0.67)
-        ahead = widget.add_3d_label(np.array([radius_m, 0, 0.0]), f"{radius_m} m")
-        ahead.color = label.color
+        for bearing_deg in _LABEL_BEARINGS_DEG:
+            x_m, y_m, z_m = polar(float(radius_m), np.deg2rad(bearing_deg)).tolist()
+            labels.append(Label(f"{radius_m} m", (x_m, y_m, z_m), _LABEL_COLOUR))
+    return labels
 
 
-def place_axes(open3d: ModuleType, scene: Any, name: str, vehicle_from_camera: Matrix) -> None:
-    """The optical axes of a camera, a metre long: x right red, y down green, z forward blue."""
-    if not scene.has_geometry(name):
-        segments = np.zeros((3, 2, 3))
-        segments[:, 1] = np.eye(3)
-        _add_lines(open3d, scene, name, segments, _AXIS_COLOURS)
-    scene.set_geometry_transform(name, vehicle_from_camera)
+def add_ground(open3d: ModuleType, scene: Any) -> None:
+    """Grid and rings."""
+    rings = np.concatenate([ring_segments(float(radius_m)) for radius_m in RINGS_M])
+    for name, segments, colour in (
+        ("grid", grid_segments(), _GRID_COLOUR),
+        ("rings", rings, _RING_COLOUR),
+    ):
+        colours = np.tile(colour, (len(segments), 1))
+        draw_strokes(open3d, scene, name, Strokes(segments, colours, THIN_PX))
 
 
-def _add_lines(open3d: ModuleType, scene: Any, name: str, segments: Segments, colours: Any) -> None:
-    points = open3d.utility.Vector3dVector(segments.reshape(-1, 3))
-    pairs = np.arange(2 * len(segments), dtype=np.int32).reshape(-1, 2)
+def draw_strokes(open3d: ModuleType, scene: Any, name: str, strokes: Strokes) -> None:
+    """Put these lines in the place of what was drawn under this name; none at all is allowed."""
+    if scene.has_geometry(name):
+        scene.remove_geometry(name)
+    if len(strokes.segments_m) == 0:
+        return
+    points = open3d.utility.Vector3dVector(strokes.segments_m.reshape(-1, 3))
+    pairs = np.arange(2 * len(strokes.segments_m), dtype=np.int32).reshape(-1, 2)
     lines = open3d.geometry.LineSet(points, open3d.utility.Vector2iVector(pairs))
-    colours = np.tile(colours, (len(segments) // len(colours), 1))
-    lines.colors = open3d.utility.Vector3dVector(colours)
+    lines.colors = open3d.utility.Vector3dVector(strokes.colours)
     material = open3d.visualization.rendering.MaterialRecord()
     material.shader = "unlitLine"
-    material.line_width = 1.5
+    material.line_width = strokes.width_px
     scene.add_geometry(name, lines, material)

@@ -6,8 +6,8 @@ closed from key events and from `close`, never from within a tick of Open3D's ow
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
+from contextlib import ExitStack
 from types import ModuleType, TracebackType
 from typing import Any
 
@@ -16,12 +16,15 @@ import numpy as np
 from cloudypoints.errors import DisplayError
 from cloudypoints.timing import Deadline, monotonic_s
 from cloudypoints.viewer.display import quiet_stdout
+from cloudypoints.viewer.eyes import VIEWS, Eye, Look, wanted_eye
 from cloudypoints.viewer.feeds import Feed, Feeds
-from cloudypoints.viewer.layer import Layer
+from cloudypoints.viewer.glass import Glass
+from cloudypoints.viewer.overlay import Overlay, composed
 from cloudypoints.viewer.pace import Pace
-from cloudypoints.viewer.panel import NIGHT, Panel
-from cloudypoints.viewer.points import MODES, greyed, places, thinned
-from cloudypoints.viewer.scenery import add_ground, place_axes
+from cloudypoints.viewer.player import SEEK_S, Player
+from cloudypoints.viewer.points import MODES
+from cloudypoints.viewer.shots import save_shot
+from cloudypoints.viewer.stage import REACH_M, Stage
 from cloudypoints.viewer.words import drawn_line
 
 TITLE = "CloudyPoints"
@@ -29,32 +32,37 @@ SIZE_PX = (1280, 800)
 _WORDS_S = 0.5  # between two updates of the words
 _ANSWER_S = 5.0  # after which a measurement has failed
 _CLOSING_S = 2.0  # for Open3D to let go of the window
-_BEHIND_M, _ABOVE_M, _AHEAD_M = 7.0, 5.0, 12.0  # of the camera's foot: the eye, where it looks
-_FIELD_OF_VIEW_DEG = 55.0
-_REACH_M = 120.0  # of what is drawn
-_POINT_PX = (1.0, 10.0)
+_TOLD_S = 5.0  # how long it is said what was saved
 
 
 class Window:
     """An Open3D window on some feeds: `tick` until it says False."""
 
     def __init__(
-        self, open3d: ModuleType, feeds: Feeds, *, clock: Callable[[], float] = monotonic_s
+        self,
+        open3d: ModuleType,
+        feeds: Feeds,
+        *,
+        look: Look = Look(),  # noqa: B008 - frozen
+        clock: Callable[[], float] = monotonic_s,
     ) -> None:
         """Raises DisplayError where the renderer does not start."""
         self._open3d, self._feeds, self._clock = open3d, feeds, clock
-        self._pace = Pace(clock)
-        self._layers: dict[str, Layer] = {}
-        self._drawn: dict[str, bool] = {}  # whether each feed was live when it was last drawn
-        self._shown: dict[str, tuple[int, int]] = {}  # points drawn, and of how many
-        self._mode, self._point_px = "picture", 3.0
-        self._words_s = self._asked_s = float("-inf")
+        self._pace, self._overlay = Pace(clock), Overlay()
+        self._view, self._selected = look.view, 0
+        self._words_s = self._asked_s = self._told_s = float("-inf")
+        self._told = ""  # what was saved last
         self._answers: list[Any] | None = None  # of the measurement under way
+        self._eye: Eye | None = None
+        self._aspect = 0.0  # of the scene, when the eye was placed last
         self._app = open3d.visualization.gui.Application.instance
         with quiet_stdout():
-            self._make()
+            self._make(look)
         self._open, self._gone = True, False
-        self.look_from_behind()
+        self._closing = ExitStack()
+        self._player = self._closing.enter_context(Player(feeds.endpoints[0]))
+        self._actions = self._keys()
+        self._look_again()
 
     def tick(self) -> bool:
         """Handle events and draw what is new; waits some ms. False once the window is closed."""
@@ -62,6 +70,8 @@ class Window:
             self._open = False
             return False
         self._note_measurement()
+        if self._glass.moved:
+            self._window.set_needs_layout()
         drew = self._draw(self._feeds.update())
         # Words cost a draw of their own, unless they come with one.
         if self._clock() - self._words_s >= (_WORDS_S if drew else 2 * _WORDS_S):
@@ -73,6 +83,7 @@ class Window:
         if self._open:
             self._window.close()
         self._open = False
+        self._closing.close()
         patience = Deadline(_CLOSING_S)  # a window closed as it opens may never say that it is gone
         while self._pump() and not patience.over:
             pass
@@ -88,18 +99,17 @@ class Window:
     ) -> None:
         self.close()
 
-    def look_from_behind(self) -> None:
-        """The first view: from behind and above the first camera, along it."""
-        first = next(iter(self._feeds.all), None)
-        matrix = np.eye(4) if first is None else first.vehicle_from_camera
-        heading_rad = math.atan2(matrix[1, 2], matrix[0, 2])
-        heading = np.array([math.cos(heading_rad), math.sin(heading_rad), 0])
-        up, foot_m = np.array([0, 0, 1.0]), matrix[:3, 3] * (1, 1, 0)
-        centre_m = foot_m + _AHEAD_M * heading
-        reach = np.full(3, _REACH_M)
-        bounds = self._open3d.geometry.AxisAlignedBoundingBox(-reach, reach)
-        self._widget.setup_camera(_FIELD_OF_VIEW_DEG, bounds, centre_m)
-        self._widget.look_at(centre_m, foot_m - _BEHIND_M * heading + _ABOVE_M * up, up)
+    @property
+    def _feed(self) -> Feed | None:
+        """The camera whose pictures are beside the scene."""
+        return next(iter(self._in_turn), None)
+
+    @property
+    def _in_turn(self) -> list[Feed]:
+        """All cameras, the chosen one first."""
+        feeds = self._feeds.all
+        chosen = self._selected % max(1, len(feeds))
+        return feeds[chosen:] + feeds[:chosen]
 
     def _pump(self) -> bool:
         """Let Open3D work a little; False from when the last window is gone (it says so once)."""
@@ -109,42 +119,26 @@ class Window:
     def _draw(self, feeds: list[Feed]) -> bool:
         """Draw what has changed when the pace allows; whether it did."""
         now_s = self._clock()
-        news = [f for f in feeds if f.changed or self._drawn.get(f.name) != f.is_live(now_s)]
+        news = self._stage.news(feeds, now_s)
         if not (news and self._pace.due):
             return False
+        known = len(self._stage.shown)
         for feed in news:
-            self._draw_feed(feed, self._pace.points // len(feeds), live=feed.is_live(now_s))
-        self._widget.force_redraw()
-        self._window.post_redraw()
+            live = feed.is_live(now_s)
+            self._stage.draw(feed, self._pace.points // len(feeds), live=live)
+        self._overlay.show(self._feed)
+        self._glass.show(self._overlay, self._stage.labels)
+        if len(self._stage.shown) > known or self._view == "follow":
+            self._place_eye()
+        self._redraw()
         self._pace.drew()
         if self._pace.measurement_due:
             self._measure()
         return True
 
-    def _draw_feed(self, feed: Feed, budget: int, *, live: bool) -> None:
-        """Its axes and at most `budget` of its points; grey unless live."""
-        cloud, matrix = feed.cloud, feed.vehicle_from_camera
-        place_axes(self._open3d, self._widget.scene, f"{feed.name} axes", matrix)
-        if feed.name not in self._layers:
-            self._layers[feed.name] = Layer(self._open3d, self._widget.scene, feed.name)
-            if len(self._layers) == 1:
-                self.look_from_behind()
-        points = thinned(cloud.points, budget)
-        places_m = places(points)
-        colours = MODES[self._mode](points, matrix)[: len(places_m)]
-        material = self._material(cloud.points.size / max(1, points.size))
-        layer = self._layers[feed.name]
-        layer.show(places_m, colours if live else greyed(colours), matrix, material)
-        self._drawn[feed.name], feed.changed = live, False
-        self._shown[feed.name] = (len(places_m), cloud.points.size)
-
-    def _material(self, thinned_by: float) -> Any:
-        """Larger points where there are fewer."""
-        material = self._open3d.visualization.rendering.MaterialRecord()
-        material.shader = "defaultUnlit"
-        size_px = self._point_px * min(2.0, thinned_by**0.25)
-        material.point_size = size_px * self._window.scaling
-        return material
+    def _redraw(self) -> None:
+        self._widget.force_redraw()
+        self._window.post_redraw()
 
     def _measure(self) -> None:
         """Ask for a drawing: it comes when the renderer has really finished."""
@@ -159,59 +153,66 @@ class Window:
         """Let the pace learn from a drawing that has come."""
         if not self._answers:
             return
-        available = sum(count for _, count in self._shown.values())
+        available = sum(count for _, count in self._stage.shown.values())
         self._pace.measured(self._clock() - self._asked_s, available)
         self._answers = None
 
     def _say(self) -> None:
         """Bring title and words up to date."""
-        self._words_s = self._clock()
-        shown = sum(count for count, _ in self._shown.values())
-        available = sum(count for _, count in self._shown.values())
-        drawn = drawn_line(self._mode, shown, available)
-        warning = self._panel.say(self._feeds, drawn, self._words_s)
+        self._words_s = now_s = self._clock()
+        counts = list(self._stage.shown.values())
+        drawn = drawn_line(self._stage.mode, sum(n for n, _ in counts), sum(n for _, n in counts))
+        told = f"  |  {self._told}" if now_s - self._told_s < _TOLD_S else ""
+        width_px = self._glass.width_px
+        warning = self._overlay.say(self._feeds, now_s, width_px)
+        words = f"H: help  |  {drawn}, {self._view} view{told}"
+        self._overlay.tell(words, self._stage.mode, self._player.state, width_px)
+        self._glass.show(self._overlay, self._stage.labels)
         self._window.title = f"{TITLE}: {warning}" if warning else TITLE
         self._window.set_needs_layout()
         self._window.post_redraw()
 
-    def _make(self) -> None:
+    def _make(self, look: Look) -> None:
         """Open the window and fill it. Raises DisplayError."""
         gui = self._open3d.visualization.gui
         self._app.initialize()
-        large = self._app.add_font(gui.FontDescription("sans-serif", gui.FontStyle.BOLD, 26))
         try:
             self._window = self._app.create_window(TITLE, *SIZE_PX)
-            self._widget = self._scene_widget()
+            self._widget = gui.SceneWidget()
+            rendering = self._open3d.visualization.rendering
+            self._widget.scene = rendering.Open3DScene(self._window.renderer)
         except RuntimeError as error:
             raise DisplayError(
                 f"the renderer does not start: {error}; "
                 f"on Debian: apt install libgl1 libgl1-mesa-dri libegl1"
             ) from error
-        self._panel = Panel(self._open3d, large)
-        for widget in (self._widget, *self._panel.widgets):
-            self._window.add_child(widget)
+        self._stage = Stage(self._open3d, self._widget.scene, scaling=self._window.scaling)
+        self._stage.colour_by(look.mode)
+        self._window.add_child(self._widget)
+        self._glass = Glass(self._open3d, self._window, self._widget)
         self._window.set_on_layout(self._lay_out)
         self._window.set_on_key(self._on_key)
         self._window.set_on_close(self._on_close)
 
-    def _scene_widget(self) -> Any:
-        """The scene, without lights, shadows or corrections: colours come out as they went in."""
-        widget = self._open3d.visualization.gui.SceneWidget()
-        widget.scene = self._open3d.visualization.rendering.Open3DScene(self._window.renderer)
-        view = widget.scene.view
-        view.set_post_processing(False)
-        view.set_antialiasing(False)
-        view.set_shadowing(False)
-        view.set_ambient_occlusion(False)
-        # Without post-processing a background comes out linear, unlike points: encode it.
-        widget.scene.set_background([*(channel ** (1 / 2.2) for channel in NIGHT), 1.0])
-        add_ground(self._open3d, widget)
-        return widget
-
     def _lay_out(self, context: Any) -> None:
-        """The scene everywhere, the words over it."""
-        self._widget.frame = self._window.content_rect
-        self._panel.lay_out(self._window.content_rect, context)
+        """The scene and all that lies over it, each in its place."""
+        self._glass.lay_out(self._overlay, context)
+        frame = self._widget.frame
+        aspect = frame.width / max(1, frame.height)
+        if self._view == "camera" and abs(aspect - self._aspect) > 0.01:
+            self._place_eye()
+
+    def _place_eye(self) -> None:
+        """Where the view wants it."""
+        frame = self._widget.frame
+        self._aspect = frame.width / max(1, frame.height)
+        eye = wanted_eye(self._view, self._in_turn, self._aspect or 1.0, self._eye)
+        self._eye = eye
+        reach = np.full(3, REACH_M)
+        bounds = self._open3d.geometry.AxisAlignedBoundingBox(-reach, reach)
+        self._widget.setup_camera(eye.field_of_view_deg, bounds, eye.looks_at_m)
+        self._widget.look_at(eye.looks_at_m, eye.place_m, eye.up)
+        self._redraw()
 
     def _on_close(self) -> bool:
         """Yes, it may be closed."""
@@ -220,35 +221,80 @@ class Window:
 
     def _on_key(self, event: Any) -> bool:
         """Whether the key was ours."""
-        gui = self._open3d.visualization.gui
-        action = self._actions().get(event.key)
-        if action is None or event.type != gui.KeyEvent.Type.DOWN:
+        action = self._actions.get(int(event.key))
+        if action is None or event.type != self._open3d.visualization.gui.KeyEvent.Type.DOWN:
             return False
         action()
         return True
 
-    def _actions(self) -> dict[int, Callable[[], None]]:
+    def _keys(self) -> dict[int, Callable[[], None]]:
         """What each key does."""
         key = self._open3d.visualization.gui.KeyName
-        digits = (key.ONE, key.TWO, key.THREE, key.FOUR)
-        modes = {
-            int(digit): lambda mode=mode: self._colour_by(mode)
-            for digit, mode in zip(digits, MODES, strict=True)
+        modes = (key.ONE, key.TWO, key.THREE, key.FOUR)
+        views = (key.O, key.F, key.T, key.C)
+        actions = {
+            key.EQUALS: lambda: self._stage.resize_points(1.25),
+            key.MINUS: lambda: self._stage.resize_points(0.8),
+            key.N: self._next_camera,
+            key.R: lambda: self._look_from("orbit"),
+            key.P: self._switch_pictures,
+            key.H: self._switch_keys,
+            key.S: self._save,
+            key.SPACE: self._player.pause_or_play,
+            key.PERIOD: lambda: self._player.step(1),
+            key.COMMA: lambda: self._player.step(-1),
+            key.LEFT: lambda: self._player.seek_by(-SEEK_S),
+            key.RIGHT: lambda: self._player.seek_by(SEEK_S),
+            key.Q: self._window.close,
+            key.ESCAPE: self._window.close,
         }
-        return modes | {
-            int(key.EQUALS): lambda: self._resize_points(1.25),
-            int(key.MINUS): lambda: self._resize_points(0.8),
-            int(key.R): self.look_from_behind,
-            int(key.Q): self._window.close,
-            int(key.ESCAPE): self._window.close,
+        actions |= {
+            digit: lambda mode=mode: self._colour_by(mode)
+            for digit, mode in zip(modes, MODES, strict=True)
         }
+        actions |= {
+            letter: lambda view=view: self._look_from(view)
+            for letter, view in zip(views, VIEWS, strict=True)
+        }
+        return {int(name): action for name, action in actions.items()}
 
     def _colour_by(self, mode: str) -> None:
-        """One of MODES, from the next draw on."""
-        self._mode = mode
-        self._drawn.clear()  # all is to be drawn again
+        self._stage.colour_by(mode)
+        self._say()
 
-    def _resize_points(self, factor: float) -> None:
-        """Within limits, from the next draw on."""
-        self._point_px = min(max(self._point_px * factor, _POINT_PX[0]), _POINT_PX[1])
-        self._drawn.clear()
+    def _look_from(self, view: str) -> None:
+        self._view = view
+        self._look_again()
+        self._say()
+
+    def _look_again(self) -> None:
+        """From where the view begins."""
+        self._eye = None
+        self._place_eye()
+
+    def _next_camera(self) -> None:
+        self._selected += 1
+        self._overlay.show(self._feed)
+        self._look_again()
+        self._say()
+
+    def _switch_pictures(self) -> None:
+        self._overlay.pictures_on = not self._overlay.pictures_on
+        self._overlay.show(self._feed)
+        self._say()
+
+    def _switch_keys(self) -> None:
+        self._overlay.keys_on = not self._overlay.keys_on
+        self._say()
+
+    def _save(self) -> None:
+        """What is seen as PNG and the cloud of the chosen camera as PLY, once they are drawn."""
+        clip, labels, feed = self._glass.clip_from_vehicle, self._stage.labels, self._feed
+
+        def save(image: Any) -> None:
+            picture = composed(self._overlay, np.asarray(image), labels, clip)
+            self._told = save_shot(picture, None if feed is None else feed.cloud)
+            self._told_s = self._clock()
+
+        self._widget.scene.scene.render_to_image(save)
+        self._redraw()

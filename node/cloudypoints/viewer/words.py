@@ -1,15 +1,43 @@
-"""What the window says in words, from facts alone."""
+"""What the window says in words, from facts alone, and the colour that each is said in."""
 
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 
+from cloudypoints.messages import Status
+from cloudypoints.picture.canvas import BAD, GOOD, MUTED, TEXT, WARN, Colour
+from cloudypoints.picture.words import age_words, state_colour
 from cloudypoints.viewer.feeds import SILENT_S, Feed, Feeds
 
 KEYS = (
-    "1 picture   2 depth   3 height   4 category   + - point size   R reset view   Q close\n"
-    "drag: turn   Ctrl + drag: shift   wheel: nearer, farther"
+    ("1 2 3 4", "colour by picture, depth, height, category"),
+    ("O", "orbit: drag turns, Ctrl + drag shifts, wheel goes nearer"),
+    ("F", "follow: from behind, looking at the nearest obstacle"),
+    ("T", "from the top"),
+    ("C", "through the camera"),
+    ("N", "next camera"),
+    ("R", "back to the first view"),
+    ("+ -", "larger, smaller points"),
+    ("P", "camera and depth pictures on, off"),
+    ("S", "save what is seen as PNG and the cloud as PLY"),
+    ("Space", "pause a recording, go on"),
+    (", .", "one frame back, on"),
+    ("Left Right", "five seconds back, on"),
+    ("H", "this help on, off"),
+    ("Q Esc", "close"),
 )
+_STAGES = ("capture", "wait", "inference", "projection")  # of the latency, as they follow
+_CAPTURE_COLOURS = {"streaming": GOOD, "opening": WARN, "reconnecting": WARN, "failed": BAD}
+
+
+@dataclass(frozen=True, slots=True)
+class Fact:
+    """One entry of the status strip."""
+
+    caption: str
+    words: str
+    colour: Colour = TEXT
 
 
 def notice(feeds: Feeds) -> str:
@@ -22,15 +50,52 @@ def notice(feeds: Feeds) -> str:
     return f"no data for {silent_s:.0f} s"
 
 
-def feed_line(feed: Feed, now_s: float) -> str:
-    """One camera: its rate, age and losses, or for how long it has been silent."""
-    health = feed.source.health(feed.topic)
+def facts(feed: Feed, now_s: float) -> list[Fact]:
+    """One camera, what matters most first; a silent one says only for how long it has been so."""
     silent_s = now_s - feed.seen_s
     if silent_s >= SILENT_S:
-        return f"{feed.camera}: no data for {silent_s:.0f} s"
-    age = "unknown" if math.isinf(health.age_s) else f"{max(0.0, health.age_s) * 1000:.0f} ms"
-    late = "" if feed.is_live(now_s) else "  late"
-    return f"{feed.camera}  {health.rate_hz:.1f} Hz  age {age}  lost {health.lost}{late}"
+        return [
+            Fact("camera", feed.camera, BAD),
+            Fact("state", f"no data for {silent_s:.0f} s", BAD),
+        ]
+    live = feed.is_live(now_s)
+    header, status, health = feed.cloud.header, feed.status, feed.source.health(feed.topic)
+    age, age_colour = age_words(max(0.0, health.age_s))
+    lost = health.lost
+    return [
+        Fact("camera", feed.camera, GOOD if live else BAD),
+        Fact("rate", f"{health.rate_hz:.1f} Hz"),
+        Fact("age", age if live else f"{age}, late", age_colour if live else BAD),
+        *_obstacle_facts(feed),
+        Fact("lost", f"{lost}", WARN if lost else GOOD),
+        Fact("scale", header.scale, state_colour(header.scale)),
+        *([] if status is None else _status_facts(status)),
+        Fact("calibration", header.calibration, state_colour(header.calibration)),
+        Fact("model", header.model or "unknown"),
+    ]
+
+
+def _obstacle_facts(feed: Feed) -> list[Fact]:
+    """Whether the obstacles may be trusted, and why not."""
+    obstacles = feed.obstacles
+    if obstacles is None:
+        return []
+    reason = f": {obstacles.reason}" if obstacles.reason else ""
+    words = f"{obstacles.state}{reason}"
+    return [Fact("obstacles", words[:40], state_colour(obstacles.state))]
+
+
+def _status_facts(status: Status) -> list[Fact]:
+    """What the node says of itself."""
+    stages = [(stage, status.latency_ms[stage]) for stage in _STAGES if stage in status.latency_ms]
+    latency = " + ".join(f"{took_ms:.0f}" for _, took_ms in stages)
+    total = status.latency_ms.get("total", math.nan)
+    facts = [Fact("source", status.capture, _CAPTURE_COLOURS.get(status.capture, MUTED))]
+    if stages:
+        named = " + ".join(stage for stage, _ in stages)
+        facts.append(Fact(named, f"{latency} = {total:.0f} ms"))
+    facts.append(Fact("provider", status.provider or "unknown"))
+    return facts
 
 
 def drawn_line(mode: str, shown: int, available: int) -> str:

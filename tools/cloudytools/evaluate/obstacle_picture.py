@@ -61,13 +61,13 @@ def _above(run: Run) -> Canvas:
     for bearing_rad, true_m, told_m in zip(
         report.bearing_rad - middle_rad, truth.range_m, report.range_m, strict=True
     ):
-        edges_rad = bearing_rad + np.linspace(-half_rad, half_rad, 5)
+        edges_rad = bearing_rad + np.linspace(-half_rad, half_rad, 5, dtype=np.float32)
         if np.isfinite(told_m):
             lines(canvas, [_arc(told_m, edges_rad)], paint(by_distance(told_m)), width_px=5)
         if np.isfinite(true_m):
             lines(canvas, [_arc(true_m, edges_rad)], TEXT, width_px=1)
     for ring_m in (20, 40, 60):
-        ring = _arc(ring_m, np.linspace(-0.8, 0.8, 40))
+        ring = _arc(ring_m, np.linspace(-0.8, 0.8, 40, dtype=np.float32))
         lines(canvas, [ring], LINE)
         write(canvas, f"{ring_m} m", (ring[0][0] + 2, ring[0][1]), SMALL)
     write(canvas, "white: true, coloured: told", (12, _SIZE_PX - 10), CAPTION)

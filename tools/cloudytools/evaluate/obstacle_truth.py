@@ -67,7 +67,7 @@ class Truth:
     def errors_m(self, told_m: Floats) -> Floats:
         """(S,) of reports: too far, from what counts; too near, from any part of anything there."""
         with np.errstate(invalid="ignore"):
-            error_m = np.abs(told_m - self.range_m)
+            error_m: Floats = np.abs(told_m - self.range_m)
         for sector in np.flatnonzero(told_m < self.range_m):
             error_m[sector] = self.off_m(int(sector), float(told_m[sector]))
         return error_m

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,6 +34,7 @@ _LIDAR_FAR_M = 60.0
 
 Seen = tuple[Floats, NDArray[np.uint8] | None]  # depth and labels (H, W)
 Look = Callable[[Moment], Seen]
+S = TypeVar("S", bound=np.generic)
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,14 +114,15 @@ def _through(model: Model, course: Course) -> Look:
 
     def look(moment: Moment) -> Seen:
         result = model.infer([picture(course, moment.frame)], [view])[0]
-        return _on_grid(result.depth, course.camera), _on_grid(result.labels, course.camera)
+        assert result.depth is not None
+        labels = result.labels
+        seen = None if labels is None else _on_grid(labels, course.camera)
+        return _on_grid(result.depth, course.camera), seen
 
     return look
 
 
-def _on_grid(grid: NDArray[np.generic] | None, camera: Camera) -> NDArray[np.generic] | None:
-    if grid is None:
-        return None
+def _on_grid(grid: NDArray[S], camera: Camera) -> NDArray[S]:
     k = camera.intrinsics
     rows = np.arange(k.height_px) * grid.shape[0] // k.height_px
     columns = np.arange(k.width_px) * grid.shape[1] // k.width_px

@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import TypeVar
 
 import cv2
 import numpy as np
@@ -19,6 +20,7 @@ from cloudypoints.geometry import Camera, Floats, Mount, directions_vehicle
 from cloudypoints.projector.settings import ObstacleSettings
 
 Indices = NDArray[np.int32]
+S = TypeVar("S", bound=np.generic)
 
 NEAR_M = 0.5  # nothing nearer is measured
 _MANTISSA_BITS = 23 - 5  # of a float32 below those that name its bin
@@ -93,7 +95,7 @@ class ObstacleTables:
         return bits
 
 
-def thin(grid: NDArray[np.generic], step: int) -> NDArray[np.generic]:
+def thin(grid: NDArray[S], step: int) -> NDArray[S]:
     """A copy of every `step`-th row and column of (..., H, W), from the middle of each block."""
     start = step // 2
     return grid[..., start::step, start::step].copy()

@@ -1,0 +1,103 @@
+"""What a camera saw, seen again: out of the recorded pictures, or out of the drive itself."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any, Protocol
+
+import numpy as np
+
+from cloudypoints.capture import CaptureSettings, Frame, Source, open_source
+from cloudypoints.config import NodeSettings
+from cloudypoints.errors import SourceEnded
+from cloudypoints.fingerprint import SetupDocument
+from cloudypoints.inference import Model
+from cloudypoints.messages import Image, Message
+from cloudypoints.pipeline.perception import Perception
+
+
+class Again(Protocol):
+    """Makes the messages of one frame after the other anew."""
+
+    def see(self, recorded: Mapping[str, Message]) -> list[Message]:
+        """Those of the frame whose recorded messages these are; none where it cannot be seen."""
+
+    def close(self) -> None:
+        """Let go of what is open."""
+
+
+class FromPictures:
+    """The pictures on the model's grid that the recording holds."""
+
+    def __init__(
+        self, name: str, settings: NodeSettings, model: Model, setups: Mapping[int, SetupDocument]
+    ) -> None:
+        first = setups[min(setups)]
+        self._begins = set(setups)
+        self._same_grid = model.digest == first.fingerprint.get("digest")
+        self._inner = first.inner
+        camera = first.camera
+        if not self._same_grid:  # another model is given the picture without the rims
+            intrinsics = camera.intrinsics.resized(*first.inner[2:])
+            camera = replace(camera, intrinsics=intrinsics)
+        k = camera.intrinsics
+        self._size_px = k.width_px, k.height_px
+        self._perception = Perception(name, settings, model, camera=camera, live=first.live)
+
+    def see(self, recorded: Mapping[str, Message]) -> list[Message]:
+        """Those of the frame whose recorded messages these are; none without its picture."""
+        image = recorded.get("image")
+        if not isinstance(image, Image):
+            return []
+        header, picture = image.header, image.picture
+        restart = header.frame in self._begins
+        if self._same_grid:
+            return self._perception.see_again(picture, self._size_px, header, restart=restart)
+        left, top, width, height = self._inner
+        inner = np.ascontiguousarray(picture[top : top + height, left : left + width])
+        clock: Any = header.clock
+        captured_ns = header.ledger.captured_ns
+        return self._perception.see(
+            Frame(inner, header.frame, header.stamp_ns, clock, captured_ns, restart)
+        )
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+
+class FromSource:
+    """The drive that the recording was made of, read anew. Raises SourceError."""
+
+    def __init__(
+        self,
+        source: str,
+        name: str,
+        settings: NodeSettings,
+        model: Model,
+        setups: Mapping[int, SetupDocument],
+    ) -> None:
+        first = setups[min(setups)]
+        self._begins = set(setups)
+        self._since = min(setups)
+        self._source: Source = open_source(source, CaptureSettings(pace=0, mode="recorded"))
+        self._perception = Perception(name, settings, model, camera=first.camera, live=first.live)
+
+    def see(self, recorded: Mapping[str, Message]) -> list[Message]:
+        """Those of the frame of this number; frames in between are seen too, as the node did."""
+        wanted = next(iter(recorded.values())).header.frame
+        while True:
+            try:
+                frame = self._source.read()
+            except SourceEnded:
+                return []
+            if frame.index < self._since:
+                continue
+            restart = frame.index in self._begins
+            messages = self._perception.see(replace(frame, restart=restart))
+            if frame.index >= wanted:
+                return messages if frame.index == wanted else []
+
+    def close(self) -> None:
+        """Let go of the drive."""
+        self._source.close()

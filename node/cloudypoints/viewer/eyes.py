@@ -1,0 +1,106 @@
+"""Where the eye is: free, behind the camera, straight above, in the camera's own place."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cloudypoints.messages import Header, Obstacles
+from cloudypoints.picture.perspective import polar
+from cloudypoints.viewer.feeds import Feed
+from cloudypoints.viewer.points import Matrix
+
+VIEWS = ("orbit", "follow", "top", "camera")  # in the order of their keys
+FIELD_OF_VIEW_DEG = 55.0  # from the lower to the upper edge
+
+_BEHIND_M, _ABOVE_M, _AHEAD_M = 7.0, 5.0, 12.0  # of the camera's foot: the eye, where it looks
+_HIGH_M, _TOP_AHEAD_M = 48.0, 18.0  # of the view from above
+_FOLLOW_SHARE = 0.15  # of the way to the nearest obstacle that the gaze goes with each picture
+_FOLLOW_MOST_M = 30.0
+
+Place = NDArray[np.float64]  # (3,) metres in the vehicle frame
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What is seen first."""
+
+    view: str = "orbit"  # of VIEWS
+    mode: str = "picture"  # of MODES
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Eye:
+    """A pinhole in the vehicle frame."""
+
+    place_m: Place
+    looks_at_m: Place
+    up: Place
+    field_of_view_deg: float  # from the lower to the upper edge
+
+
+def eye_behind(vehicle_from_camera: Matrix) -> Eye:
+    """From behind and above a camera, along it."""
+    foot_m, heading = _foot_and_heading(vehicle_from_camera)
+    up = np.array([0, 0, 1.0])
+    place_m = foot_m - _BEHIND_M * heading + _ABOVE_M * up
+    return Eye(place_m, foot_m + _AHEAD_M * heading, up, FIELD_OF_VIEW_DEG)
+
+
+def eye_above(vehicle_from_cameras: Sequence[Matrix]) -> Eye:
+    """From straight above the middle of what all cameras look at; the first one's heading is up."""
+    stands = [_foot_and_heading(matrix) for matrix in vehicle_from_cameras]
+    centre_m = np.mean([foot_m + _TOP_AHEAD_M * heading for foot_m, heading in stands], axis=0)
+    return Eye(centre_m + (0, 0, _HIGH_M), centre_m, stands[0][1], FIELD_OF_VIEW_DEG)
+
+
+def eye_of_camera(header: Header, vehicle_from_camera: Matrix, aspect: float) -> Eye:
+    """In the camera's place, all of its picture seen; `aspect` is the window's width by height."""
+    x_axis, y_axis, z_axis, place_m = (vehicle_from_camera[:3, i] for i in range(4))
+    if len(header.intrinsics) != 6:
+        return Eye(place_m, place_m + z_axis, -y_axis, FIELD_OF_VIEW_DEG)
+    width_px, height_px, fx_px, fy_px, cx_px, cy_px = header.intrinsics
+    towards = z_axis + (width_px / 2 - cx_px) / fx_px * x_axis
+    towards = towards + (height_px / 2 - cy_px) / fy_px * y_axis
+    half = max(height_px / fy_px / 2, width_px / fx_px / 2 / aspect)
+    return Eye(place_m, place_m + towards, -y_axis, math.degrees(2 * math.atan(half)))
+
+
+def eye_following(previous: Eye, vehicle_from_camera: Matrix, obstacles: Obstacles | None) -> Eye:
+    """From behind the camera, the gaze gliding towards the nearest obstacle, or ahead again."""
+    behind = eye_behind(vehicle_from_camera)
+    aim_m = behind.looks_at_m
+    if obstacles is not None and math.isfinite(obstacles.nearest_m):
+        foot_m, _ = _foot_and_heading(vehicle_from_camera)
+        range_m = min(obstacles.nearest_m, _FOLLOW_MOST_M)
+        aim_m = foot_m + polar(range_m, obstacles.nearest_bearing_rad)
+    gaze_m = previous.looks_at_m + _FOLLOW_SHARE * (aim_m - previous.looks_at_m)
+    return Eye(behind.place_m, gaze_m, behind.up, FIELD_OF_VIEW_DEG)
+
+
+def wanted_eye(view: str, feeds: Sequence[Feed], aspect: float, previous: Eye | None = None) -> Eye:
+    """Where one of VIEWS has its eye: for the first camera, from the top for all of them.
+
+    `previous`: where it was a moment ago; `aspect`: the window's width by its height.
+    """
+    if not feeds:
+        return eye_above([np.eye(4)]) if view == "top" else eye_behind(np.eye(4))
+    feed, matrix = feeds[0], feeds[0].vehicle_from_camera
+    if view == "top":
+        return eye_above([feed.vehicle_from_camera for feed in feeds])
+    if view == "camera":
+        return eye_of_camera(feed.cloud.header, matrix, aspect)
+    if view == "follow":
+        return eye_following(previous or eye_behind(matrix), matrix, feed.obstacles)
+    return eye_behind(matrix)
+
+
+def _foot_and_heading(vehicle_from_camera: Matrix) -> tuple[Place, Place]:
+    """Where the camera stands on the ground, and where it looks over it; (3,) each."""
+    heading_rad = math.atan2(vehicle_from_camera[1, 2], vehicle_from_camera[0, 2])
+    heading = np.array([math.cos(heading_rad), math.sin(heading_rad), 0])
+    return vehicle_from_camera[:3, 3] * (1, 1, 0), heading

@@ -1,0 +1,122 @@
+"""The overlay in an Open3D window: a widget for each of its pictures, and labels in the scene."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cloudypoints.picture.canvas import NIGHT, Box, Canvas
+from cloudypoints.viewer.display import prefer_opengl
+from cloudypoints.viewer.marks import Label
+from cloudypoints.viewer.overlay import Overlay, seen_at
+
+_PLATE = (*(channel / 255 for channel in NIGHT), 0.72)  # what labels stand on
+_PLATE_EMS = 1.4  # height of a plate, in sizes of its font
+_NOWHERE = Label("", (math.nan, math.nan, math.nan), NIGHT)
+
+
+class Glass:
+    """What lies between the scene and whoever looks at it."""
+
+    def __init__(self, open3d: ModuleType, window: Any, scene_widget: Any) -> None:
+        self._open3d, self._window, self._scene_widget = open3d, window, scene_widget
+        self._widgets: dict[str, Any] = {}  # by the picture's name; kept, to be used again
+        self._shown: dict[str, Canvas] = {}
+        self._labels: list[Label] = []
+        self._plates: list[Any] = []  # a gui.Label for each of them, or more
+        self._clip = np.eye(4)  # when the plates were placed last
+        self._upside_down = prefer_opengl(open3d)
+
+    @property
+    def width_px(self) -> int:
+        """Of the window, in pixels as pictures are drawn."""
+        width: float = self._window.content_rect.width / self._window.scaling
+        return max(1, round(width))
+
+    @property
+    def clip_from_vehicle(self) -> NDArray[np.float64]:
+        """(4, 4): projection times view of the eye as it is now."""
+        camera = self._scene_widget.scene.camera
+        clip: NDArray[np.float64] = np.asarray(camera.get_projection_matrix(), np.float64)
+        return clip @ np.asarray(camera.get_view_matrix(), np.float64)
+
+    @property
+    def moved(self) -> bool:
+        """Whether the eye has, since the labels were placed."""
+        return not np.array_equal(self._clip, self.clip_from_vehicle)
+
+    def show(self, overlay: Overlay, labels: Sequence[Label]) -> None:
+        """From the next frame on."""
+        for name, canvas in overlay.canvases.items():
+            if self._shown.get(name) is not canvas:
+                rows = np.ascontiguousarray(canvas[::-1]) if self._upside_down else canvas
+                self._widget(name).update_image(self._open3d.geometry.Image(rows))
+                self._shown[name] = canvas
+        self._show_labels(labels)
+
+    def lay_out(self, overlay: Overlay, context: Any) -> None:
+        """Each picture in its place, the scene in what is left."""
+        rect, scaling = self._window.content_rect, self._window.scaling
+        size_px = (self.width_px, max(1, round(rect.height / scaling)))
+        places = overlay.places(*size_px)
+        self._scene_widget.frame = self._rect(overlay.scene(*size_px))
+        self._place_plates(context, list(places.values()))
+        for name, widget in self._widgets.items():
+            widget.visible = name in places
+            if name in places:
+                widget.frame = self._rect(places[name])
+
+    def _widget(self, name: str) -> Any:
+        """Made when it is first needed."""
+        if name not in self._widgets:
+            widget = self._widgets[name] = self._open3d.visualization.gui.ImageWidget()
+            self._window.add_child(widget)
+            self._window.set_needs_layout()
+        return self._widgets[name]
+
+    def _show_labels(self, labels: Sequence[Label]) -> None:
+        """A plate each, made when needed; they get their places when the window is laid out."""
+        gui = self._open3d.visualization.gui
+        while len(self._plates) < len(labels):
+            self._plates.append(gui.Label(""))
+            self._plates[-1].background_color = gui.Color(*_PLATE)
+            self._window.add_child(self._plates[-1])
+        for plate, label in zip(self._plates, labels, strict=False):
+            plate.text = label.words
+            plate.text_color = gui.Color(*(channel / 255 for channel in label.colour))
+        self._labels = list(labels)
+
+    def _place_plates(self, context: Any, taken: Sequence[Box]) -> None:
+        """Where their places are seen, unless behind the eye or under one of the pictures."""
+        gui = self._open3d.visualization.gui
+        self._clip, frame = self.clip_from_vehicle, self._scene_widget.frame
+        free = gui.Widget.Constraints()
+        covered = [self._rect(box) for box in taken]
+        for index, plate in enumerate(self._plates):
+            label = self._labels[index] if index < len(self._labels) else _NOWHERE
+            at = seen_at(label, self._clip, (frame.width, frame.height))
+            plate.visible = at is not None
+            if at is None:
+                continue
+            width = plate.calc_preferred_size(context, free).width
+            height = round(_PLATE_EMS * self._window.theme.font_size)
+            x, y = frame.x + at[0] - width // 2, frame.y + at[1] - height // 2
+            plate.frame = gui.Rect(x, y, width, height)
+            plate.visible = not any(_touch(plate.frame, rect) for rect in covered)
+
+    def _rect(self, box: Box) -> Any:
+        rect, scaling = self._window.content_rect, self._window.scaling
+        x, y, width, height = (
+            round(side * scaling) for side in (box.x, box.y, box.width, box.height)
+        )
+        return self._open3d.visualization.gui.Rect(rect.x + x, rect.y + y, width, height)
+
+
+def _touch(one: Any, other: Any) -> bool:
+    beside = one.get_right() <= other.x or other.get_right() <= one.x
+    return not (beside or one.get_bottom() <= other.y or other.get_bottom() <= one.y)

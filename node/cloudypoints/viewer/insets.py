@@ -1,0 +1,208 @@
+"""The pictures that lie over the scene, drawn alike for a window and for a file.
+
+The status strip, the camera's picture and depth, the legend of the colours, the keys, warnings.
+Each is RGB (H, W, 3), as large as it will be seen.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from cloudypoints.colours import (
+    CATEGORY_ON_DARK,
+    FAR_M,
+    HIGH_M,
+    LOW_M,
+    NEAR_M,
+    distance_share,
+    turbo,
+)
+from cloudypoints.control import PlayState
+from cloudypoints.messages import CATEGORY_NAMES, Array, Depth
+from cloudypoints.picture.canvas import (
+    ACCENT,
+    BAD,
+    CAPTION,
+    CENTRE,
+    LABEL,
+    LINE,
+    MUTED,
+    NIGHT,
+    PANEL,
+    SMALL,
+    TEXT,
+    Box,
+    Canvas,
+    Style,
+    dot,
+    lines,
+    paint,
+    text_width,
+    write,
+)
+from cloudypoints.picture.panels import draw_camera, draw_depth
+from cloudypoints.viewer.feeds import Feed
+from cloudypoints.viewer.words import KEYS, Fact
+
+ROW_PX, FOOT_PX = 42, 26  # heights of a camera's row in the strip, of the foot
+PANEL_PX = 300  # width of the pictures
+_MOST_ROWS = 4
+_GAP_PX = 22
+_LEGEND_PX = (300, 40)
+_HELP_PX = (470, 26)  # width, height of a line
+_VALUE = Style(15, TEXT, 550)
+_LOUD = Style(24, BAD, 650)
+_DEPTH_TICKS_M, _HEIGHT_TICKS_M = (2, 5, 10, 20, 40, 80), (0, 1, 2, 3, 4)
+
+
+def strip(rows: list[list[Fact]], width_px: int) -> Canvas:
+    """The facts of each camera in a row; what has no room at the right end is left out."""
+    shown = rows[:_MOST_ROWS]
+    canvas = _blank(width_px, max(1, len(shown)) * ROW_PX)
+    if len(rows) > len(shown):
+        shown = [*shown[:-1], [*shown[-1][:4], Fact("and", f"{len(rows) - len(shown)} more")]]
+    for index, facts in enumerate(shown):
+        _draw_row(canvas, facts, index * ROW_PX)
+    lines(canvas, [np.array([[0, len(canvas) - 1], [width_px, len(canvas) - 1]])], LINE)
+    return canvas
+
+
+def foot(words: str, width_px: int, play: PlayState | None) -> Canvas:
+    """What is drawn and how, at the left; where a recording is, beside it."""
+    canvas = _blank(width_px, FOOT_PX)
+    base = FOOT_PX - 8
+    write(canvas, words, (10, base), CAPTION)
+    left = text_width(words, CAPTION) + 40
+    if play is not None and width_px - left > 320:
+        _draw_play(canvas, play, Box(left, 0, width_px - left - 24, FOOT_PX))
+    return canvas
+
+
+def pictures(feed: Feed) -> list[tuple[str, Canvas]]:
+    """The camera's picture, the nearest obstacle marked, and its depth; those that have come."""
+    found: list[tuple[str, Canvas]] = []
+    image, depth = feed.image, feed.depth
+    if image is not None:
+
+        def camera(canvas: Canvas) -> None:
+            draw_camera(canvas, image, feed.obstacles)
+
+        found.append(("picture", _picture(image.picture.shape, camera)))
+    if depth is not None:
+        thin = Depth(depth.header, _every(depth.depth_m))
+
+        def distances(canvas: Canvas) -> None:
+            draw_depth(canvas, thin)
+
+        found.append(("depth", _picture(depth.depth_m.shape, distances)))
+    return found
+
+
+def legend(mode: str) -> Canvas | None:
+    """What the colours mean; nothing where they are those of the picture."""
+    if mode == "category":
+        return _category_legend()
+    canvas = _blank(*_LEGEND_PX)
+    left, width = 16, _LEGEND_PX[0] - 44
+    if mode == "depth":
+        edge_m = NEAR_M * (FAR_M / NEAR_M) ** np.linspace(0, 1, width)
+        share, ticks_m = distance_share(edge_m), np.array(_DEPTH_TICKS_M)
+        places = 1 - distance_share(ticks_m)
+    elif mode == "height":
+        share, ticks_m = np.linspace(0, 1, width), np.array(_HEIGHT_TICKS_M)
+        places = (ticks_m - LOW_M) / (HIGH_M - LOW_M)
+    else:
+        return None
+    canvas[10:16, left : left + width] = turbo(share)
+    for tick_m, place in zip(ticks_m, places.tolist(), strict=True):
+        words = f"{tick_m} m" if tick_m == ticks_m[-1] else f"{tick_m}"
+        write(canvas, words, (left + place * width, 32), SMALL, align=CENTRE)
+    return canvas
+
+
+def keys() -> Canvas:
+    """The help panel."""
+    width, line = _HELP_PX
+    canvas = _blank(width, line * len(KEYS) + 58)
+    canvas[:] = PANEL
+    write(canvas, "Keys", (22, 36), Style(18, TEXT, 650))
+    for index, (key, meaning) in enumerate(KEYS):
+        base = 66 + index * line
+        write(canvas, key, (22, base), Style(14, ACCENT, 600))
+        write(canvas, meaning, (112, base), Style(14, TEXT, 400))
+    canvas[[0, -1]] = canvas[:, [0, -1]] = LINE
+    return canvas
+
+
+def warning(words: str) -> Canvas:
+    """What must not be overlooked."""
+    canvas = _blank(text_width(words, _LOUD) + 40, 52)
+    canvas[:] = PANEL
+    canvas[[0, -1]] = canvas[:, [0, -1]] = BAD
+    write(canvas, words, (canvas.shape[1] / 2, 34), _LOUD, align=CENTRE)
+    return canvas
+
+
+def _draw_row(canvas: Canvas, facts: Sequence[Fact], top: int) -> None:
+    x, width_px = 26, canvas.shape[1]
+    dot(canvas, (12, top + 26), 5, facts[0].colour)
+    for fact in facts:
+        style = Style(_VALUE.size_px, fact.colour, _VALUE.weight)
+        width = max(text_width(fact.caption, SMALL), text_width(fact.words, style))
+        if x + width > width_px - 8:
+            return
+        write(canvas, fact.caption, (x, top + 14), Style(SMALL.size_px, MUTED))
+        write(canvas, fact.words, (x, top + 33), style)
+        x += width + _GAP_PX
+
+
+def _draw_play(canvas: Canvas, play: PlayState, box: Box) -> None:
+    """How far a recording has come, and whether it goes on."""
+    state = "ended" if play.ended else "playing" if play.playing else "paused"
+    known = play.end_s > play.start_s
+    until = f" of {play.end_s:.1f} s" if known else " s"
+    words = f"{state} {play.position_s:.1f}{until}"
+    base = FOOT_PX - 8
+    write(canvas, words, (box.x, base), LABEL)
+    left, right = box.x + 190, box.x + box.width
+    share = (play.position_s - play.start_s) / (play.end_s - play.start_s) if known else 0.0
+    here = left + (right - left) * min(max(share, 0.0), 1.0)
+    lines(canvas, [np.array([[left, 13], [right, 13]])], LINE, width_px=4)
+    lines(canvas, [np.array([[left, 13], [here, 13]])], ACCENT, width_px=4)
+    dot(canvas, (here, 13), 5, TEXT)
+
+
+def _category_legend() -> Canvas:
+    names = CATEGORY_NAMES[1:]
+    widths = [text_width(name, SMALL) + 30 for name in names]
+    canvas = _blank(sum(widths) + 12, 30)
+    x = 16
+    for category, (name, width) in enumerate(zip(names, widths, strict=True), start=1):
+        dot(canvas, (x, 15), 5, paint(CATEGORY_ON_DARK[category]))
+        write(canvas, name, (x + 10, 19), SMALL)
+        x += width
+    return canvas
+
+
+def _picture(shape: tuple[int, ...], draw: Callable[[Canvas], None]) -> Canvas:
+    """A panel for something of this shape, with room for its legend."""
+    height = min(max(round(PANEL_PX * shape[0] / max(1, shape[1])), 20), PANEL_PX)
+    canvas = _blank(PANEL_PX, height + 24)
+    if min(shape[:2]) > 0:
+        draw(canvas)
+    canvas[[0, -1]] = canvas[:, [0, -1]] = LINE
+    return canvas
+
+
+def _every(array: Array) -> Array:
+    """Few enough rows and columns for a panel, at even steps."""
+    step = max(1, array.shape[1] // (2 * PANEL_PX), array.shape[0] // (2 * PANEL_PX))
+    return array[::step, ::step]
+
+
+def _blank(width_px: int, height_px: int) -> Canvas:
+    canvas = np.empty((height_px, width_px, 3), np.uint8)
+    canvas[:] = NIGHT
+    return canvas

@@ -1,0 +1,140 @@
+"""Which pictures lie over the scene, where each has its place, and all of it as one picture."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cloudypoints.control import PlayState
+from cloudypoints.picture.canvas import CENTRE, NIGHT, Box, Canvas, Style, tag
+from cloudypoints.viewer import insets
+from cloudypoints.viewer.feeds import Feed, Feeds
+from cloudypoints.viewer.marks import Label
+from cloudypoints.viewer.words import facts, notice
+
+_MARGIN_PX = 12
+_LABEL_PX = 14
+_LEAST_SCENE_PX = 320  # width that is left to the scene where pictures are beside it
+
+
+@dataclass(slots=True)
+class Overlay:
+    """What is wanted, and the newest picture of each: strip, foot, legend, keys, …"""
+
+    pictures_on: bool = True
+    keys_on: bool = False
+    canvases: dict[str, Canvas] = field(default_factory=dict)
+
+    def say(self, feeds: Feeds, now_s: float, width_px: int) -> str:
+        """Bring the strip and the warning up to date; the warning, empty while all is well."""
+        rows = [facts(feed, now_s) for feed in feeds.all]
+        words = notice(feeds)
+        self._put("strip", insets.strip(rows, width_px) if rows else None)
+        self._put("warning", insets.warning(words) if words else None)
+        self._put("keys", insets.keys() if self.keys_on else None)
+        return words
+
+    def tell(self, words: str, mode: str, play: PlayState | None, width_px: int) -> None:
+        """Bring the foot and the legend up to date; `play` where a recording can be commanded."""
+        self._put("foot", insets.foot(words, width_px, play))
+        self._put("legend", insets.legend(mode))
+
+    def show(self, feed: Feed | None) -> None:
+        """Bring the pictures of this camera up to date."""
+        found = dict(insets.pictures(feed)) if feed is not None and self.pictures_on else {}
+        for name in ("picture", "depth"):
+            self._put(name, found.get(name))
+
+    def places(self, width_px: int, height_px: int) -> dict[str, Box]:
+        """Where each lies in a window of this size; what has no room has no place."""
+        scene = self.scene(width_px, height_px)
+        boxes = {"strip": Box(0, 0, width_px, scene.y)}
+        boxes["foot"] = Box(0, scene.y + scene.height, width_px, insets.FOOT_PX)
+        boxes |= self._beside(scene)
+        for name, share in (("keys", 0.5), ("warning", 0.12)):
+            if name in self.canvases:
+                high, wide = self.canvases[name].shape[:2]
+                y = scene.y + round(share * (scene.height - high))
+                boxes[name] = Box((width_px - wide) // 2, y, wide, high)
+        inside = (width_px, height_px)
+        return {
+            name: box
+            for name, box in boxes.items()
+            if name in self.canvases and _fits(box, self.canvases[name], inside)
+        }
+
+    def scene(self, width_px: int, height_px: int) -> Box:
+        """What the strip and the foot leave to the scene; at least a pixel."""
+        top = len(self.canvases["strip"]) if "strip" in self.canvases else 0
+        height = max(1, height_px - top - insets.FOOT_PX)
+        return Box(0, min(top, height_px), max(1, width_px), height)
+
+    def _beside(self, scene: Box) -> dict[str, Box]:
+        """Pictures down the right edge, the legend in the lower left corner, within the scene."""
+        boxes = {}
+        if "legend" in self.canvases:
+            high, wide = self.canvases["legend"].shape[:2]
+            y = scene.y + scene.height - high - _MARGIN_PX
+            boxes["legend"] = Box(_MARGIN_PX, y, wide, high)
+        y = scene.y + _MARGIN_PX
+        if scene.width < insets.PANEL_PX + _LEAST_SCENE_PX:
+            return boxes
+        for name in ("picture", "depth"):
+            if name in self.canvases:
+                high, wide = self.canvases[name].shape[:2]
+                boxes[name] = Box(scene.width - wide - _MARGIN_PX, y, wide, high)
+                y += high - 1  # their edges lie on each other
+        return boxes
+
+    def _put(self, name: str, canvas: Canvas | None) -> None:
+        if canvas is None:
+            self.canvases.pop(name, None)
+        else:
+            self.canvases[name] = canvas
+
+
+def composed(
+    overlay: Overlay, drawn: Canvas, labels: Sequence[Label], clip_from_vehicle: NDArray[np.float64]
+) -> Canvas:
+    """The drawn scene (H, W, 3) with its labels, and all insets over it, of the same size.
+
+    `clip_from_vehicle` (4, 4) is OpenGL's: projection times view. The middle of what was drawn
+    comes to the middle of what strip and foot leave free.
+    """
+    for label in labels:
+        _write_label(drawn, label, clip_from_vehicle)
+    height_px, width_px = drawn.shape[:2]
+    box = overlay.scene(width_px, height_px)
+    cut_px = (height_px - box.height) // 2
+    canvas = np.full((height_px, width_px, 3), NIGHT, np.uint8)
+    box.of(canvas)[:] = drawn[cut_px : cut_px + box.height]
+    for name, place in overlay.places(width_px, height_px).items():
+        place.of(canvas)[:] = overlay.canvases[name]
+    return canvas
+
+
+def seen_at(
+    label: Label, clip_from_vehicle: NDArray[np.float64], size_px: tuple[int, int]
+) -> tuple[int, int] | None:
+    """The pixel (x, y) of a scene of this size where its place is seen; None where it is not."""
+    x, y, _, w = clip_from_vehicle @ (*label.place_m, 1.0)
+    if not (w > 0 and max(abs(x), abs(y)) <= w):  # NaN is nowhere too
+        return None
+    return round((x / w + 1) / 2 * size_px[0]), round((1 - y / w) / 2 * size_px[1])
+
+
+def _write_label(canvas: Canvas, label: Label, clip_from_vehicle: NDArray[np.float64]) -> None:
+    at = seen_at(label, clip_from_vehicle, (canvas.shape[1], canvas.shape[0]))
+    if at is not None:
+        style = Style(_LABEL_PX, label.colour, 500)
+        tag(canvas, label.words, (at[0], at[1] - _LABEL_PX), style, align=CENTRE)
+
+
+def _fits(box: Box, canvas: Canvas, inside: tuple[int, int]) -> bool:
+    """Whether the canvas has just that size and the box lies within the window."""
+    if canvas.shape[:2] != (box.height, box.width) or min(box.x, box.y) < 0:
+        return False
+    return box.x + box.width <= inside[0] and box.y + box.height <= inside[1]

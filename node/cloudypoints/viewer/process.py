@@ -1,0 +1,103 @@
+"""A window in a process of its own: what a graphics driver does to it stays there, and it can be
+ended at any moment.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import sys
+import threading
+import traceback
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from multiprocessing.process import BaseProcess
+from types import FrameType
+from typing import Any, TypeVar
+
+from cloudypoints.errors import DisplayError
+
+T = TypeVar("T")
+
+_LOOK_S = 0.1  # between two looks whether it is to end
+_CLOSING_S = 2.0  # for a process that was asked to end
+
+
+def guarded(work: Callable[[T], int], argument: T) -> int:
+    """The exit code of `work(argument)` in a new process, which does not outlive this one.
+
+    On the main thread only. Ctrl-C and SIGTERM end that process at once, whatever it is doing, and
+    raise KeyboardInterrupt here. Raises DisplayError where it crashed.
+    """
+    context = multiprocessing.get_context("spawn")
+    process = context.Process(target=_child, args=(work, argument), name="window", daemon=True)
+    with _asked_to_end(process) as asked:
+        while process.is_alive() and not asked.is_set():
+            process.join(_LOOK_S)
+        if asked.is_set():
+            _end(process)
+            raise KeyboardInterrupt
+    return _checked(process.exitcode)
+
+
+def _child(work: Callable[[T], int], argument: T) -> None:
+    """In the new process, which ends with its parent."""
+    threading.Thread(target=_end_with_parent, name="parent", daemon=True).start()
+    code = 1
+    try:
+        code = work(argument)
+    except Exception:  # noqa: BLE001  here this process ends
+        traceback.print_exc()
+    finally:
+        sys.stdout.flush()
+        os._exit(code)  # drivers are known to crash or hang while the interpreter is torn down
+
+
+def _end_with_parent() -> None:
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+@contextmanager
+def _asked_to_end(process: BaseProcess) -> Iterator[threading.Event]:
+    """Start the process; the event says that Ctrl-C or SIGTERM came.
+
+    The process itself does not hear of Ctrl-C, which would interrupt it anywhere.
+    """
+    asked = threading.Event()
+
+    def note(number: int, frame: FrameType | None) -> None:
+        asked.set()
+
+    before: dict[int, Any] = {signal.SIGINT: signal.signal(signal.SIGINT, signal.SIG_IGN)}
+    try:
+        process.start()
+        signal.signal(signal.SIGINT, note)
+        before[signal.SIGTERM] = signal.signal(signal.SIGTERM, note)
+        yield asked
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _end(process: BaseProcess) -> None:
+    """By SIGTERM, and should that not do, by SIGKILL."""
+    process.terminate()
+    process.join(_CLOSING_S)
+    if process.is_alive():
+        process.kill()
+        process.join()
+
+
+def _checked(code: int | None) -> int:
+    """The exit code, unless a signal ended the process."""
+    if code is None or code < 0:
+        name = signal.Signals(-code).name if code else "unknown"
+        raise DisplayError(
+            f"the window's process was ended by {name}; if that happens again, the graphics "
+            f"driver is to be blamed: LIBGL_ALWAYS_SOFTWARE=1 does without it"
+        )
+    return code

@@ -1,0 +1,120 @@
+"""What stands in the scene, the same in a window and without one: clouds and their marks.
+
+A stage fills an Open3D scene from feeds and says which labels belong to it; where the eye is and
+how a picture comes of it is the business of whoever owns the scene.
+"""
+
+from __future__ import annotations
+
+from types import ModuleType
+from typing import Any
+
+from cloudypoints.picture.canvas import NIGHT
+from cloudypoints.viewer.feeds import Feed
+from cloudypoints.viewer.layer import Layer
+from cloudypoints.viewer.marks import (
+    Label,
+    axes,
+    frustum,
+    obstacle_labels,
+    obstacle_strokes,
+)
+from cloudypoints.viewer.points import MODES, greyed, places, thinned
+from cloudypoints.viewer.scenery import add_ground, draw_strokes, ring_labels
+
+REACH_M = 120.0  # of what is drawn
+_POINT_PX = (1.0, 10.0)
+_CAMERA_COLOUR = (160, 190, 255)
+_MOST_STROKES = 4  # sets of lines of one camera: frustum, axes, two widths of obstacles
+
+
+class Stage:
+    """An Open3D scene of feeds."""
+
+    def __init__(self, open3d: ModuleType, scene: Any, *, scaling: float = 1.0) -> None:
+        """`scaling`: device pixels of a pixel."""
+        self.mode = "picture"  # of MODES
+        self.shown: dict[str, tuple[int, int]] = {}  # points drawn, and of how many
+        self._open3d, self._scene, self._scaling = open3d, scene, scaling
+        self._layers: dict[str, Layer] = {}
+        self._live: dict[str, bool] = {}  # whether each feed was live when it was last drawn
+        self._labels: dict[str, list[Label]] = {}
+        self._point_px = 3.0
+        _without_effects(scene)
+        add_ground(open3d, scene)
+
+    @property
+    def labels(self) -> list[Label]:
+        """Of the rings and of what is drawn now."""
+        return ring_labels() + [label for labels in self._labels.values() for label in labels]
+
+    def news(self, feeds: list[Feed], now_s: float) -> list[Feed]:
+        """Those that do not look as they were drawn."""
+        return [f for f in feeds if f.changed or self._live.get(f.name) != f.is_live(now_s)]
+
+    def draw(self, feed: Feed, budget: int, *, live: bool) -> None:
+        """At most `budget` of its points, and its marks; grey, without obstacles, unless live."""
+        cloud, matrix = feed.cloud, feed.vehicle_from_camera
+        if feed.name not in self._layers:
+            self._layers[feed.name] = Layer(self._open3d, self._scene, feed.name)
+        points = thinned(cloud.points, budget)
+        places_m = places(points)
+        colours = MODES[self.mode](points, matrix)[: len(places_m)]
+        material = self._material(cloud.points.size / max(1, points.size))
+        layer = self._layers[feed.name]
+        layer.show(places_m, colours if live else greyed(colours), matrix, material)
+        self._mark(feed, live=live)
+        self._live[feed.name], feed.changed = live, False
+        self.shown[feed.name] = (len(places_m), cloud.points.size)
+
+    def draw_anew(self) -> None:
+        """All feeds are news again."""
+        self._live.clear()
+
+    def colour_by(self, mode: str) -> None:
+        """One of MODES, from the next draw on."""
+        self.mode = mode
+        self.draw_anew()
+
+    def resize_points(self, factor: float) -> None:
+        """Within limits, from the next draw on."""
+        self._point_px = min(max(self._point_px * factor, _POINT_PX[0]), _POINT_PX[1])
+        self.draw_anew()
+
+    def _mark(self, feed: Feed, *, live: bool) -> None:
+        """Frustum and axes; what the obstacles say, as long as it is true."""
+        matrix, obstacles = feed.vehicle_from_camera, feed.obstacles
+        strokes = [frustum(feed.cloud.header, matrix), axes(matrix)]
+        x_m, y_m, z_m = matrix[:3, 3].tolist()
+        named = [Label(feed.camera, (x_m, y_m, z_m + 0.4), _CAMERA_COLOUR)]
+        labels = named if len(self._layers) > 1 else []
+        if live and obstacles is not None and obstacles.state != "stale":
+            strokes += obstacle_strokes(obstacles, feed.foot_m)
+            labels += obstacle_labels(obstacles, feed.foot_m)
+        for index in range(_MOST_STROKES):
+            name = f"{feed.name} strokes {index}"
+            if index < len(strokes):
+                draw_strokes(self._open3d, self._scene, name, strokes[index])
+            elif self._scene.has_geometry(name):
+                self._scene.remove_geometry(name)
+        self._labels[feed.name] = labels
+
+    def _material(self, thinned_by: float) -> Any:
+        """Larger points where there are fewer."""
+        material = self._open3d.visualization.rendering.MaterialRecord()
+        material.shader = "defaultUnlit"
+        material.point_size = self._point_px * min(2.0, thinned_by**0.25) * self._scaling
+        return material
+
+
+def _without_effects(scene: Any) -> None:
+    """No lights, shadows or corrections: colours come out as they went in, memory stays flat.
+
+    With post-processing, Vulkan on Mesa's software renderer loses 3 MB with every picture.
+    """
+    scene.view.set_post_processing(False)
+    scene.view.set_antialiasing(False)
+    scene.view.set_shadowing(False)
+    scene.view.set_ambient_occlusion(False)
+    # Without post-processing a background comes out linear, unlike points: encode it.
+    scene.set_background([*((channel / 255) ** (1 / 2.2) for channel in NIGHT), 1.0])

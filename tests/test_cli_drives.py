@@ -1,0 +1,223 @@
+"""The commands for drives as a person uses them: replay, verify, process, and the keys."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import pty
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import cv2
+import pytest
+
+from cloudypoints.cli import main
+from cloudypoints.cli.keys import press, split
+from cloudypoints.cli.process import changes
+from cloudypoints.cli.replay import where
+from cloudypoints.control import PlayState
+from cloudypoints.errors import ConfigError
+from film import film
+from onnx_models import ground_model, saved
+from ports import free_port
+from stored_drive import STORED
+
+STATE = PlayState("a.mcap", True, False, 1.0, False, 12.34, 0.0, 60.0, 7, 9, "recorded")
+
+
+@pytest.fixture
+def model(tmp_path) -> str:
+    return saved(tmp_path, ground_model())
+
+
+@pytest.fixture
+def drive(tmp_path) -> str:
+    return str(film(tmp_path / "street.mp4", range(12), size_px=(160, 120)))
+
+
+@pytest.fixture
+def recording(tmp_path, drive, model, capsys) -> Path:
+    out = tmp_path / "done"
+    assert main(["process", drive, "--out", str(out), "--model", model, "--workers", "1"]) == 0
+    capsys.readouterr()
+    return out / "street.mcap"
+
+
+def test_process_says_what_is_done_and_what_is_not(tmp_path, drive, model, capsys):
+    out = tmp_path / "done"
+    arguments = ["--out", str(out), "--model", model, "--set", "cloud.stride=2", "--height", "1.2"]
+    assert main(["process", drive, "nowhere.mp4", *arguments]) == 3
+    said = capsys.readouterr().out
+    assert "done    " in said
+    assert "failed  nowhere.mp4: 'nowhere.mp4': no such file" in said
+    assert "1 of 2 drives, 12 frames" in said
+    summary = json.loads((out / "summary.json").read_text())
+    assert summary["failed"].keys() == {"nowhere.mp4"}
+    assert len(summary["digests"][drive]) == 64
+
+
+def test_verify_tells_the_same_from_another(recording, model, tmp_path, capsys):
+    assert main(["verify", str(recording), "--model", model]) == 0
+    assert "street.mcap: identical" in capsys.readouterr().out
+    plot = tmp_path / "diff.png"
+    arguments = ["--set", "cloud.max_range_m=3", "--plot", str(plot)]
+    assert main(["verify", str(recording), "--model", model, *arguments]) == 3
+    said = capsys.readouterr().out
+    assert "cloud.max_range_m: 100.0 there, 3 here" in said
+    assert "first difference: frame 0, cloud.points: " in said
+    assert "BEYOND" in said
+    assert cv2.imread(str(plot)) is not None
+
+
+def test_verify_takes_the_drive_itself(capsys):
+    assert main(["verify", str(STORED), "--source", "demo:"]) == 0
+    assert "front: 60 frames" in capsys.readouterr().out
+
+
+def test_replay_publishes_and_says_how_much(recording, capsys):
+    endpoint = f"tcp://127.0.0.1:{free_port()}"
+    assert main(["replay", str(recording), "obstacles", "--rate", "0", "-e", endpoint]) == 0
+    assert f"12 messages published on {endpoint}" in capsys.readouterr().out
+
+
+def test_run_sees_a_recording_anew(recording, model, capsys):
+    endpoint = f"tcp://127.0.0.1:{free_port()}"
+    arguments = ["--model", model, "--pace", "0", "-e", endpoint, "--start", "0.2"]
+    assert main(["run", str(recording), *arguments]) == 0
+    assert "front" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "says"),
+    [
+        (["replay", "nowhere.mcap"], 1, "nowhere.mcap: cannot be opened"),
+        (["replay", str(STORED), "--rate", "-1"], 2, "arguments: pace"),
+        (["replay", str(STORED), "--start", "99"], 1, "starts at 99 s, but it is"),
+        (["replay", str(STORED), "cloud"], 1, "nothing of cloud in it"),
+        (["verify", str(STORED)], 1, "no topic image in it"),
+        (["verify", str(STORED), "--set", "cloud"], 2, "expected SECTION.KEY=VALUE"),
+        (["verify", str(STORED), "--source", "demo:", "--set", "cloud.far_m=1"], 2, "far_m"),
+        (["process", "demo:", "--out", ".", "--workers", "0"], 2, "--workers 0"),
+        (["process", "demo:", "--out", ".", "--set", "cloud.far_m=1"], 2, "unknown far_m"),
+    ],
+)
+def test_what_is_wrong_is_one_line(arguments, code, says, capsys):
+    assert main(arguments) == code
+    line = capsys.readouterr().err.strip().splitlines()[-1]
+    assert line.startswith("cloudypoints: ")
+    assert says in line
+
+
+@pytest.mark.parametrize("command", ["replay", "verify", "process"])
+def test_help_teaches(command, capsys):
+    with pytest.raises(SystemExit) as ended:
+        main([command, "--help"])
+    assert ended.value.code == 0
+    assert "examples:" in capsys.readouterr().out
+
+
+def test_changes_are_toml():
+    assert changes(["ground.fit=false", 'cloud.layout="compact"']) == {
+        "ground": {"fit": False},
+        "cloud": {"layout": "compact"},
+    }
+    with pytest.raises(ConfigError):
+        changes(["ground.fit=no"])
+
+
+# --- keys
+
+
+class Player:
+    def __init__(self, **state) -> None:
+        self.told: list[object] = []
+        self._state = state
+
+    def state(self) -> PlayState:
+        return replace(STATE, **self._state)
+
+    def play(self) -> None:
+        self.told.append("play")
+
+    def pause(self) -> None:
+        self.told.append("pause")
+
+    def step(self, frames: int) -> None:
+        self.told.append(("step", frames))
+
+    def seek(self, to_s: float) -> None:
+        self.told.append(("seek", round(to_s, 2)))
+
+    def set_rate(self, rate: float) -> None:
+        self.told.append(("rate", rate))
+
+    def set_loop(self, loop: bool) -> None:
+        self.told.append(("loop", loop))
+
+
+def test_keys_that_were_pressed_at_once_are_told_apart():
+    assert split(" .\x1b[C\x1b[5~l\x1b") == [" ", ".", "\x1b[C", "\x1b[5~", "l", "\x1b"]
+
+
+@pytest.mark.parametrize(
+    ("key", "told"),
+    [
+        (" ", "pause"),
+        (".", ("step", 1)),
+        (",", ("step", -1)),
+        ("\x1b[C", ("seek", 17.34)),
+        ("\x1b[D", ("seek", 7.34)),
+        ("\x1b[6~", ("seek", 72.34)),
+        ("\x1b[A", ("rate", 2.0)),
+        ("\x1b[B", ("rate", 0.5)),
+        ("l", ("loop", True)),
+    ],
+)
+def test_a_key_does_what_the_help_says(key, told):
+    player = Player()
+    assert not press(player, key)
+    assert player.told == [told]
+
+
+def test_space_plays_on_what_is_paused_and_q_quits():
+    player = Player(playing=False)
+    assert not press(player, " ")
+    assert player.told == ["play"]
+    assert press(player, "q")
+
+
+def test_in_a_terminal_keys_command_the_replay(recording):
+    """Paused by its first key, it would play for ever: only q ends it."""
+    ours, theirs = pty.openpty()
+    endpoint = f"tcp://127.0.0.1:{free_port()}"
+    command = [sys.executable, "-m", "cloudypoints", "replay", str(recording), "--loop"]
+    with subprocess.Popen(
+        [*command, "-e", endpoint], stdin=theirs, stdout=theirs, stderr=subprocess.STDOUT
+    ) as process:
+        os.close(theirs)
+        seen = b""
+        while b"playing" not in seen:
+            seen += os.read(ours, 1000)
+        os.write(ours, b" ")
+        while b"paused" not in seen:
+            seen += os.read(ours, 1000)
+        os.write(ours, b"q")
+        assert process.wait(10) == 0
+    os.close(ours)
+    assert "space pause" in seen.decode()
+
+
+@pytest.mark.parametrize(
+    ("state", "words"),
+    [
+        ({}, "playing 12.3 of 60.0 s, 1×"),
+        ({"playing": False, "end_s": math.nan}, "paused 12.3 s, 1×"),
+        ({"ended": True, "rate": 0.0}, "ended 12.3 of 60.0 s, as fast as it can"),
+        ({"loop": True}, "playing 12.3 of 60.0 s, 1×, loop"),
+    ],
+)
+def test_the_place_is_told_in_words(state, words):
+    assert where(Player(**state).state()) == words
