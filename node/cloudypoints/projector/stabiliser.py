@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 _WINDOW_S = 1.0  # that flicker is measured over
 _THUMBNAIL_PX = (16, 10)
+_ENOUGH_PX = 80  # rows and columns of a picture that its thumbnail is made of
 _CUT = 0.4  # two frames of one scene correlate by more
 
 
@@ -60,7 +61,9 @@ class ScaleStabiliser:
 
     def _is_cut(self, picture: NDArray[np.uint8]) -> bool:
         """Whether this picture has nothing to do with the one before."""
-        small = cv2.resize(picture, _THUMBNAIL_PX, interpolation=cv2.INTER_AREA)
+        step = max(1, min(picture.shape[0] // _ENOUGH_PX, picture.shape[1] // _ENOUGH_PX))
+        fewer = np.ascontiguousarray(picture[::step, ::step])
+        small = cv2.resize(fewer, _THUMBNAIL_PX, interpolation=cv2.INTER_AREA)
         thumbnail = np.asarray(small, np.float32).reshape(-1)
         thumbnail -= thumbnail.mean()
         before, self._thumbnail = self._thumbnail, thumbnail
