@@ -58,6 +58,15 @@ def test_a_file_plays_as_fast_as_it_can_be_read(street):
     assert monotonic_s() - started_s < 0.76  # its own pace would take longer
 
 
+def test_what_has_ended_stays_ended(street):
+    with closing(open_source(street, CaptureSettings(pace=0))) as source:
+        assert [source.read().index for _ in range(20)] == list(range(20))
+        for _ in range(3):
+            with pytest.raises(SourceEnded):
+                source.read()
+        assert source.state == "ended"
+
+
 def test_a_loop_goes_on_with_numbers_and_stamps(street):
     with closing(open_source(street, CaptureSettings(pace=0, loop=True))) as source:
         frames = [source.read() for _ in range(50)]

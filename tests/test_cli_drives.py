@@ -66,8 +66,8 @@ def test_verify_tells_the_same_from_another(recording, model, tmp_path, capsys):
     arguments = ["--set", "cloud.max_range_m=3", "--plot", str(plot)]
     assert main(["verify", str(recording), "--model", model, *arguments]) == 3
     said = capsys.readouterr().out
-    assert "cloud.max_range_m: 100.0 there, 3 here" in said
-    assert "first difference: frame 0, cloud.points: " in said
+    assert "cloud.max_range_m: 100.0 there, 3.0 here" in said
+    assert "first difference: frame 0, depth.depth_m: " in said
     assert "BEYOND" in said
     assert cv2.imread(str(plot)) is not None
 

@@ -12,7 +12,7 @@ import pytest
 from cloudypoints.capture import Frame
 from cloudypoints.cli.verify import told
 from cloudypoints.config import settings_from
-from cloudypoints.errors import ModelError, RecordingError
+from cloudypoints.errors import CalibrationError, ModelError, RecordingError
 from cloudypoints.geometry import Camera, Intrinsics, Mount
 from cloudypoints.inference import Model
 from cloudypoints.messages import KIND_OF, Category, Depth, Header, Ledger, Message
@@ -127,7 +127,7 @@ def test_another_setting_is_told_and_its_first_frame_named(tmp_path, model):
     assert not report.passed
     assert camera.why == ["cloud.max_range_m: 100.0 there, 5.0 here"]
     assert camera.first is not None
-    assert (camera.first.frame, camera.first.kind) == (0, "cloud")
+    assert (camera.first.frame, camera.first.kind) == (0, "depth")
     assert camera.identical["image"] == 6
     assert camera.worst_pair is not None
 
@@ -260,7 +260,10 @@ def test_the_stored_drive_gives_the_stored_answer():
 
 
 def test_a_drive_that_is_not_that_of_the_recording_differs(tmp_path):
-    other = film(tmp_path / "other.mp4", range(60), size_px=(320, 192))
+    other = film(tmp_path / "other.mp4", range(60), size_px=(320, 180))
     report = verify(STORED, Question(source=str(other)))
     assert not report.passed
     assert report.cameras[0].unmade["labels"] == 40  # that drive ends before frame 100
+    wider = film(tmp_path / "wider.mp4", range(60), size_px=(320, 120))
+    with pytest.raises(CalibrationError, match="its pictures are 320×120: another aspect"):
+        verify(STORED, Question(source=str(wider)))

@@ -105,17 +105,16 @@ class OwnFeed:
 
 
 def is_own(path: Path) -> bool:
-    """Whether an MCAP file is a recording of ours. Raises SourceError, MissingExtra."""
+    """Whether an MCAP file is a recording of ours. Raises MissingExtra."""
     try:
-        from cloudypoints.recording import Recording
-
-        with Recording(path) as recording:
+        with _opened(path) as recording:
             return bool(recording.info().counts)
-    except RecordingError:
+    except SourceError:
         return False  # whoever reads it as a foreign one says what is wrong with it
 
 
 def _opened(path: Path) -> Recording:
+    """Raises SourceError, MissingExtra."""
     try:
         from cloudypoints.recording import Recording
     except ImportError as error:

@@ -60,6 +60,8 @@ class RecordedSource:
 
     def read(self) -> Frame:
         """The next frame, when due. Raises SourceEnded at the end or closed, SourceError."""
+        if self.state == "ended":
+            raise SourceEnded(f"{self.name}: no more frames")
         try:
             frame = self._next_frame()
         except SourceEnded:
