@@ -94,6 +94,15 @@ def test_the_reach_is_where_the_polynomial_stops_to_rise(lens, radius):
     assert reach(lens) == pytest.approx(radius)
 
 
+@pytest.mark.parametrize("pole", [0.9, 1.0, 1.1, 2.0, 3.0])
+def test_a_lens_that_bends_to_infinity_is_unbent_up_to_there(pole):
+    #  r / (1 - r² / pole²) rises all the way, and is infinite at the pole
+    lens = Distortion("rational", (0, 0, 0, 0, 0, -1 / pole**2, 0, 0))
+    assert reach(lens) == pytest.approx(pole)
+    rays = disc(0.99 * pole)
+    assert np.allclose(undistorted(distorted(rays, lens), lens), rays, atol=1e-9)
+
+
 def test_a_pixel_that_no_ray_comes_to_has_none_where_opencvs_iteration_invents_one():
     #  r (1 - r² / 3) comes to 2 / 3 at most, and never to 0.67
     lens, pixel = Distortion("plumb_bob", (-1 / 3, 0, 0, 0)), np.array([[0.67], [0.0]])

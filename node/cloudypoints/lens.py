@@ -55,14 +55,14 @@ class Distortion:
 def reach(distortion: Distortion) -> float:
     """The radius of x / z, y / z up to which no two rays share a pixel; at most tan 89.5°.
 
-    Of the radial part alone: a tangential one is a small fraction of it.
+    In the direction in which the tangential part works most against the radial one.
     """
     slope, pole = _slope_and_pole(distortion)
     roots = [complex(root) for p in (slope, pole) for root in p.trim(_NOTHING).roots()]
     ends = [root.real for root in roots if _is_positive(root)]
     if not ends:
         return _WIDEST
-    first = math.sqrt(min(ends))
+    first = min(ends)
     if distortion.model == "fisheye":
         return min(math.tan(first), _WIDEST) if first < math.pi / 2 else _WIDEST
     return min(first, _WIDEST)
@@ -86,13 +86,13 @@ def distorted(rays: Rays, distortion: Distortion) -> Rays:
         return np.stack([x * scale, y * scale])
     with np.errstate(divide="ignore", invalid="ignore"):  # a pole bends to infinity
         scale = _polynomial(square, (*k[:2], *k[4:5])) / _polynomial(square, k[5:8])
-    twist = 2 * x * y
-    return np.stack(
-        [
-            x * scale + k[2] * twist + k[3] * (square + 2 * x * x),
-            y * scale + k[2] * (square + 2 * y * y) + k[3] * twist,
-        ]
-    )
+        twist = 2 * x * y
+        return np.stack(
+            [
+                x * scale + k[2] * twist + k[3] * (square + 2 * x * x),
+                y * scale + k[2] * (square + 2 * y * y) + k[3] * twist,
+            ]
+        )
 
 
 def undistorted(bent: Rays, distortion: Distortion) -> Rays:
@@ -105,8 +105,7 @@ def undistorted(bent: Rays, distortion: Distortion) -> Rays:
         return bent.copy()
     flat = bent.reshape(2, -1)
     radii = np.linspace(0, math.atan(reach(distortion)), _TABLE)
-    ideal = np.tan(radii)
-    radial = _radially(ideal, distortion)
+    ideal, radial = _rising(np.tan(radii), distortion)
     radius = np.hypot(*flat)
     with np.errstate(divide="ignore", invalid="ignore"):
         start = flat * np.where(radius > 0, np.interp(radius, radial, ideal) / radius, 1.0)
@@ -144,6 +143,18 @@ def _newton_step(rays: Rays, here: Rays, error: Rays, distortion: Distortion) ->
     return step
 
 
+def _rising(
+    radius: NDArray[np.float64], distortion: Distortion
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """These radii and where the lens puts them, less the last where it is no more than a limit.
+
+    At a pole the lens bends to infinity, or for a rounding error beyond it, to minus infinity.
+    """
+    radial = _radially(radius, distortion)
+    limit = not radial[-2] < radial[-1] < math.inf
+    return (radius[:-1], radial[:-1]) if limit else (radius, radial)
+
+
 def _radially(radius: NDArray[np.float64], distortion: Distortion) -> NDArray[np.float64]:
     """Where the radial part alone puts these radii."""
     coefficients = list(distortion.coefficients)
@@ -164,18 +175,21 @@ def _polynomial(square: Rays, k: Sequence[float]) -> Rays:
 
 
 def _slope_and_pole(distortion: Distortion) -> tuple[Polynomial, Polynomial]:
-    """In the squared radius (angle, of a fisheye): what is 0 at a fold, and at infinity."""
+    """In the radius (angle, of a fisheye): what is 0 at a fold, and at infinity.
+
+    A tangential part of p turns the slope by up to 6 |p| × radius, in its own direction.
+    """
     k = distortion.coefficients
-    one = Polynomial([1.0])
+    one, square = Polynomial([1.0]), Polynomial([0.0, 0.0, 1.0])
     if distortion.model == "none":
         return one, one
     if distortion.model == "fisheye":
-        return Polynomial([1, 3 * k[0], 5 * k[1], 7 * k[2], 9 * k[3]]), one
-    above = Polynomial([1, *k[:2], *k[4:5]])
-    below = Polynomial([1, *k[5:8]])
-    square = Polynomial([0.0, 1.0])
-    slope = (above + 2 * square * above.deriv()) * below - 2 * square * above * below.deriv()
-    return slope, below
+        return Polynomial([1, 3 * k[0], 5 * k[1], 7 * k[2], 9 * k[3]])(square), one
+    above = Polynomial([1, *k[:2], *k[4:5]])(square)
+    below = Polynomial([1, *k[5:8]])(square)
+    radius = Polynomial([0.0, 1.0])
+    slope = above * below + radius * (above.deriv() * below - above * below.deriv())
+    return slope - 6 * math.hypot(*k[2:4]) * radius * below**2, below
 
 
 def _is_positive(root: complex) -> bool:
