@@ -79,6 +79,52 @@ def colour_model(*, width: int = 640, height: int = 480) -> bytes:
     return _with_card(helper.make_graph(nodes, "colour", inputs, outputs, initialisers), card)
 
 
+def byte_model(**changes: Any) -> bytes:
+    """Whatever the card names, made of bytes of the picture, so that pictures paint it by hand.
+
+    Depth (in the card's unit) is the red byte, labels are the green one, and the mask is the
+    distance of the red byte from that of the background.
+    """
+    card = card_of(**({"geometry_input": "", "labels_output": "", "labels": ()} | changes))
+    height, width = card.picture.height_px, card.picture.width_px
+    shape = ["n", height, width]
+    names = [name for name in (card.picture.name, card.background_input) if name]
+    inputs = [helper.make_tensor_value_info(n, TensorProto.UINT8, [*shape, 3]) for n in names]
+    types = {"depth": TensorProto.FLOAT, "labels": TensorProto.UINT8, "mask": TensorProto.UINT8}
+    outputs = [
+        helper.make_tensor_value_info(name, types[what], shape)
+        for what, name in card.outputs.items()
+    ]
+    made = {
+        "depth": [_node("Cast", ["red"], "depth", to=TensorProto.FLOAT)],
+        "labels": [_node("Gather", ["image", "one"], "labels", axis=3)],
+        "mask": [
+            _node("Gather", ["background", "zero"], "red_before", axis=3),
+            _node("Max", ["red", "red_before"], "high"),
+            _node("Min", ["red", "red_before"], "low"),
+            _node("Sub", ["high", "low"], "mask"),
+        ],
+    }
+    nodes = [_node("Gather", ["image", "zero"], "red", axis=3)]
+    nodes += [node for what in card.outputs for node in made[what]]
+    constants = {"zero": np.int64(0), "one": np.int64(1)}
+    initialisers = [numpy_helper.from_array(np.asarray(v), k) for k, v in constants.items()]
+    return _with_card(helper.make_graph(nodes, "bytes", inputs, outputs, initialisers), card)
+
+
+# The families that a node runs besides the one with depth and labels, as changes of a card.
+RELATIVE = {"name": "relative", "depth": "affine_inverse", "unit": "1", "valid_range": (0, 1e6)}
+SEGMENTATION = {
+    "name": "segmentation",
+    "depth": "none",
+    "unit": "",
+    "depth_output": "",
+    "labels_output": "labels",
+    "labels": CATEGORY_NAMES,
+}
+TWO_INPUT = {"name": "two-input", "background_input": "background", "mask_output": "mask"}
+
+
 def stripped(model: bytes) -> bytes:
     """The same file without its card."""
     proto = onnx.load_from_string(model)
@@ -91,6 +137,10 @@ def saved(folder: Path, model: bytes, name: str = "model.onnx") -> str:
     path = folder / name
     path.write_bytes(model)
     return str(path)
+
+
+def _node(operator: str, inputs: list[str], output: str, **attributes: Any) -> Any:
+    return helper.make_node(operator, inputs, [output], **attributes)
 
 
 def _delays(count: int, constants: dict[str, Any]) -> list[Any]:

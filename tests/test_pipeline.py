@@ -11,103 +11,28 @@ import pytest
 
 import cloudypoints
 from cloudypoints.calibration import dump_lens
-from cloudypoints.capture import CaptureSettings, Frame, open_source
+from cloudypoints.capture import Frame, open_source
 from cloudypoints.cli import main
 from cloudypoints.compact import rebuilt
-from cloudypoints.config import NodeSettings, settings_from
 from cloudypoints.errors import (
     CalibrationError,
     EndpointError,
     ModelError,
     NoMessage,
     NoMetres,
-    SourceEnded,
     SourceError,
 )
 from cloudypoints.geometry import Camera, Intrinsics
 from cloudypoints.messages import Category, Cloud, Compact, Obstacles, Status
 from cloudypoints.pipeline import Node
-from cloudypoints.timing import utc_ns
 from onnx_models import card_of, ground_model, saved
 from ports import free_port
-
-
-class Staged:
-    """A source whose frames are given by hand: a number of them, at once or when `go` is set."""
-
-    def __init__(self, count: int, *, live: bool = False, size=(64, 48), fails=None) -> None:
-        self.name, self.live, self.camera = "staged", live, None
-        self.faults: Counter[str] = Counter()
-        self.state = "streaming"
-        self.go = threading.Event()
-        self._closed = threading.Event()
-        self._count, self._next, self._size, self._fails = count, 0, size, fails
-
-    def read(self) -> Frame:
-        if self._closed.is_set():
-            raise SourceEnded("closed")
-        if self._next == self._count:
-            if self._fails is not None:
-                raise self._fails
-            if self.live:
-                self._closed.wait()  # a live camera that has fallen silent
-            raise SourceEnded("all frames were read")
-        width, height = self._size
-        picture = np.full((height, width, 3), Category.FLAT, np.uint8)
-        index, self._next = self._next, self._next + 1
-        return Frame(picture, index, index * 40_000_000, "media", utc_ns())
-
-    def close(self) -> None:
-        self._closed.set()
+from staged import Gate, Staged, listening, opener, settings
 
 
 @pytest.fixture
 def model(tmp_path: Path) -> str:
     return saved(tmp_path, ground_model())
-
-
-def settings(model: str, *cameras: str, **sections) -> NodeSettings:
-    names = cameras or ("front",)
-    document = {
-        "camera": {name: {"source": name} for name in names},
-        "inference": {"model": model, "provider": "cpu"},
-        "publisher": {"endpoint": f"tcp://127.0.0.1:{free_port()}"},
-    }
-    for name, section in sections.items():
-        document[name] = document.get(name, {}) | section
-    return settings_from(document, "test")
-
-
-def opener(**sources):
-    """An `open_source` that hands out these; an exception among them is raised."""
-
-    def opened(name: str, _settings: CaptureSettings):
-        if isinstance(sources[name], Exception):
-            raise sources[name]
-        return sources[name]
-
-    return opened
-
-
-class Gate(Staged):
-    """A staged source that shows a picture now and then until `go` is set, then its frames.
-
-    So whoever subscribes can wait until both lanes deliver: ZeroMQ tells nobody when a
-    subscription has arrived.
-    """
-
-    def read(self) -> Frame:
-        if not self.go.wait(0.02) and not self._closed.is_set():
-            picture = np.full((self._size[1], self._size[0], 3), Category.FLAT, np.uint8)
-            return Frame(picture, -1, 0, "media", utc_ns())
-        return super().read()
-
-
-def listening(node: Node, *topics: str) -> cloudypoints.Subscription:
-    publisher = node.publisher
-    return cloudypoints.subscribe(
-        publisher.endpoint, *topics, bulk_endpoint=publisher.bulk_endpoint, max_age_s=30
-    )
 
 
 def heard(node: Node, source: Staged, *topics: str) -> list:
@@ -369,10 +294,10 @@ def test_a_node_that_cannot_start_says_why_and_leaves_nothing(model, broken, err
     assert source._closed.is_set()
 
 
-def test_depth_without_metres_is_refused_at_the_start(tmp_path):
-    relative = saved(tmp_path, ground_model(card_of(depth="inverse", unit="1/m")))
-    chosen = settings(relative)
-    with pytest.raises(NoMetres, match="scale"), Node(chosen, open_source=opener(front=Staged(1))):
+def test_a_scale_that_makes_no_metres_is_refused_at_the_start(tmp_path):
+    relative = saved(tmp_path, ground_model(card_of(depth="affine_inverse", unit="1")))
+    chosen = settings(relative, cloud={"scale": 2.0})
+    with pytest.raises(NoMetres, match="shift"), Node(chosen, open_source=opener(front=Staged(1))):
         pass
 
 

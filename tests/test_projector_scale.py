@@ -1,5 +1,7 @@
 """Metres of every kind of depth, and the refusal of what has none in it."""
 
+import re
+
 import numpy as np
 import pytest
 
@@ -12,9 +14,12 @@ from cloudypoints.projector import (
     Ground,
     GroundSettings,
     check_metres,
+    gives_metres,
     metres_from,
     scale_message,
+    without_metres,
 )
+from onnx_models import SEGMENTATION
 
 UNITS = {"metric": "m", "inverse": "1/m", "disparity": "px", "affine_inverse": "1"}
 
@@ -62,16 +67,31 @@ def test_without_a_scale_yet_nothing_is_known(kind):
 
 
 @pytest.mark.parametrize(
-    ("kind", "scale", "says"),
+    ("kind", "says"),
     [
-        ("inverse", 0.0, r"set \[cloud\] scale to metres"),
-        ("disparity", 0.0, r'\[cloud\] scale = "ground"'),
-        ("affine_inverse", 3.0, "scale and shift are unknown"),
+        ("inverse", r"set \[cloud\] scale to metres"),
+        ("disparity", "--scale ground"),
+        ("affine_inverse", r'set \[cloud\] scale "ground"'),
     ],
 )
-def test_depth_without_metres_is_refused_with_a_remedy(kind, scale, says):
-    with pytest.raises(NoMetres, match=says):
-        check_metres(card(kind), CloudSettings(scale=scale), GroundSettings())
+def test_without_a_scale_there_are_no_metres_and_what_to_do_is_told(kind, says):
+    check_metres(card(kind), CloudSettings(), GroundSettings())
+    assert not gives_metres(card(kind), CloudSettings())
+    assert re.search(says, without_metres(card(kind)))
+
+
+def test_one_number_makes_no_metres_of_affine_inverse_depth():
+    with pytest.raises(NoMetres, match="scale and shift are unknown"):
+        check_metres(card("affine_inverse"), CloudSettings(scale=3.0), GroundSettings())
+
+
+def test_a_model_without_depth_has_nothing_to_say_of_metres_and_takes_no_scale():
+    blind = ModelCard(**SEGMENTATION, picture={"width_px": 4, "height_px": 4})
+    check_metres(blind, CloudSettings(), GroundSettings())
+    assert without_metres(blind) == ""
+    assert not gives_metres(blind, CloudSettings(scale=2.0))
+    with pytest.raises(NoMetres, match="no depth"):
+        check_metres(blind, CloudSettings(scale="ground"), GroundSettings())
 
 
 @pytest.mark.parametrize("kind", UNITS)

@@ -28,8 +28,10 @@ from cloudypoints.messages import (
     Image,
     Labels,
     Ledger,
+    Mask,
     Message,
     Obstacles,
+    Relative,
     Scale,
     Setup,
     Status,
@@ -176,6 +178,16 @@ def labels(header: Header = HEADER) -> Labels:
     return Labels(header, np.array([[5, 5, 5], [1, 1, 7]], np.uint8))
 
 
+def relative(header: Header = HEADER) -> Relative:
+    """2×3: the sky unknown, a near thing below on the right."""
+    return Relative(header, np.array([[NAN, NAN, 0.5], [2.0, 2.5, 4.0]], np.float32), "inverse")
+
+
+def mask(header: Header = HEADER) -> Mask:
+    """2×3: something stands on the right."""
+    return Mask(header, np.array([[0, 0, 64], [0, 3, 255]], np.uint8))
+
+
 def image(header: Header = HEADER) -> Image:
     """2×3 of RGB."""
     return Image(header, np.arange(18, dtype=np.uint8).reshape(2, 3, 3))
@@ -209,7 +221,9 @@ EXAMPLES = {
     "setup": setup,
     "cloud": cloud,
     "depth": depth,
+    "relative": relative,
     "labels": labels,
+    "mask": mask,
     "image": image,
     "compact": compact,
     "grid": grid,

@@ -35,6 +35,8 @@ from cloudypoints.publisher import DEFAULT_ENDPOINT
 from cloudypoints.wire import check_camera_name
 
 DEFAULT_CAMERA = "front"
+MEDIAN = "median:"  # and so many seconds: a background made of the stream itself
+_LONGEST_MEDIAN_S = 3600.0
 
 
 class _Section(BaseModel):
@@ -73,6 +75,7 @@ class CameraSettings(_Section):
     calibration: str = ""  # a file of any known kind; "" for the source's own, else the assumed
     assumed: AssumedCamera = AssumedCamera()
     capture: CaptureSettings = CaptureSettings()
+    background: str = ""  # of models that take one: a picture, or "median:SECONDS"
     mask: str = ""  # a picture, black: left out; "learn": a bonnet that always stands there
     region: Region = EVERYTHING  # that is looked at: left, top, right, bottom, parts of the picture
     zone: dict[str, ZoneSettings] = Field({}, max_length=32)  # areas that are watched, by name
@@ -84,6 +87,20 @@ class CameraSettings(_Section):
         if not (0 <= left < right <= 1 and 0 <= top < bottom <= 1):
             raise ValueError("must be left < right and top < bottom, each from 0 to 1")
         return region
+
+    @field_validator("background")
+    @classmethod
+    def _takes_time(cls, background: str) -> str:
+        if background.startswith(MEDIAN) and not 0 < _median_s(background) <= _LONGEST_MEDIAN_S:
+            raise ValueError(
+                f"{background}: must be {MEDIAN}SECONDS, above 0 and at most {_LONGEST_MEDIAN_S:g}"
+            )
+        return background
+
+    @property
+    def background_s(self) -> float:
+        """How long to learn the background from the stream; 0 where that is not wanted."""
+        return _median_s(self.background) if self.background.startswith(MEDIAN) else 0.0
 
     def drawn_mask(self) -> Mask | None:
         """The mask in the file, if one is named. Raises ConfigError."""
@@ -188,13 +205,29 @@ def _keys_of(section: list[str]) -> str:
     return ", ".join(model.model_fields)
 
 
+def _median_s(background: str) -> float:
+    """Of `median:SECONDS`; 0 where that is no number."""
+    try:
+        return float(background.removeprefix(MEDIAN))
+    except ValueError:
+        return 0.0
+
+
+def _paths_of(camera: CameraSettings) -> dict[str, str]:
+    return {
+        "calibration": camera.calibration,
+        "mask": camera.mask,
+        "background": camera.background,
+    }
+
+
 def _relative_to(folder: Path, settings: NodeSettings) -> NodeSettings:
     cameras = {
         name: camera.model_copy(
             update={
                 key: str(folder / path)
-                for key, path in (("calibration", camera.calibration), ("mask", camera.mask))
-                if path not in ("", LEARN)
+                for key, path in _paths_of(camera).items()
+                if path not in ("", LEARN) and not path.startswith(MEDIAN)
             }
         )
         for name, camera in settings.camera.items()

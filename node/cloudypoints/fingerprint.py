@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from cloudypoints.inference import Model, View
 
 FORMAT = 1
-MASKED = "file"  # what a setup says of a mask that a person drew
+MASKED = "file"  # what a setup says of a mask or a background that lies in one
 # What computes; a library that is not installed computes nothing.
 _LIBRARIES = ("numpy", "opencv-python", "onnxruntime", "onnxruntime-gpu")
 # Of the settings, what does not change the answer: where pictures come from and messages go to.
@@ -122,9 +122,13 @@ def processor() -> str:
 
 
 def _without_paths(camera: dict[str, Any]) -> dict[str, Any]:
-    """A mask that lies in a file is told as that, and no more."""
-    drawn = camera.get("mask", "") not in ("", "learn")
-    return camera | {"mask": MASKED} if drawn else camera
+    """A mask or background that lies in a file is told as that, and no more."""
+    told = dict(camera)
+    if camera["mask"] not in ("", "learn"):
+        told["mask"] = MASKED
+    if camera["background"] and not camera["background"].startswith("median:"):
+        told["background"] = MASKED
+    return told
 
 
 def differences(ours: Mapping[str, Any], theirs: Mapping[str, Any], where: str = "") -> list[str]:

@@ -47,6 +47,11 @@ def add_camera(parser: argparse.ArgumentParser) -> None:
     camera = parser.add_argument_group("the camera")
     camera.add_argument("--name", default="front", help="its name on the wire (default: front)")
     camera.add_argument("--calibration", metavar="FILE", help="TOML, ROS or OpenCV YAML, KITTI txt")
+    camera.add_argument(
+        "--background",
+        metavar="B",
+        help='of models that take one: a picture of it, or "median:SECONDS" of the stream itself',
+    )
     camera.add_argument("--hfov", type=float, metavar="DEG", help="assumed field of view (60)")
     camera.add_argument("--height", type=float, metavar="M", help="of a mount not on file (1.5)")
     camera.add_argument("--pitch", type=float, metavar="DEG", help="the same; > 0 looks down (0)")
@@ -71,6 +76,7 @@ def settings_document(options: argparse.Namespace) -> dict[str, Any]:
     camera: dict[str, Any] = {
         "source": options.source,
         "calibration": options.calibration,
+        "background": options.background,
         "assumed": _given(
             horizontal_fov_deg=options.hfov, height_m=options.height, pitch_deg=options.pitch
         ),

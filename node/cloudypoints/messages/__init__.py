@@ -11,7 +11,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
-from cloudypoints.messages.frames import Cloud, Compact, Depth, Grid, Image, Labels
+from cloudypoints.messages.frames import (
+    FORMS,
+    Cloud,
+    Compact,
+    Depth,
+    Grid,
+    Image,
+    Labels,
+    Mask,
+    Relative,
+)
 from cloudypoints.messages.header import (
     CATEGORY_COLOURS,
     CATEGORY_NAMES,
@@ -37,6 +47,7 @@ __all__ = [
     "CATEGORY_COLOURS",
     "CATEGORY_NAMES",
     "CONDITIONS",
+    "FORMS",
     "KIND_OF",
     "POINT",
     "PROTOCOL",
@@ -55,8 +66,10 @@ __all__ = [
     "Image",
     "Labels",
     "Ledger",
+    "Mask",
     "Message",
     "Obstacles",
+    "Relative",
     "Scale",
     "Setup",
     "Status",
@@ -64,7 +77,8 @@ __all__ = [
     "values_of",
 ]
 
-Message = Cloud | Compact | Depth | Grid | Labels | Image | Obstacles | Scale | Setup | Status
+_Frame = Cloud | Compact | Depth | Grid | Image | Labels | Mask | Relative
+Message = _Frame | Obstacles | Scale | Setup | Status
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +102,9 @@ TOPICS = {
         Topic("cloud", Cloud, "bulk", 0.0),
         Topic("compact", Compact, "bulk", 0.0, on_request=True),
         Topic("depth", Depth, "bulk", 0.0),
+        Topic("relative", Relative, "bulk", 0.0),
         Topic("labels", Labels, "bulk", 0.0),
+        Topic("mask", Mask, "bulk", 0.0),
         Topic("image", Image, "bulk", 0.0),
         Topic("grid", Grid, "bulk", 0.0, on_request=True),
     )

@@ -14,6 +14,10 @@ from cloudypoints.errors import WireError
 from cloudypoints.messages.header import POINT, Array, Header, check
 
 NAN = float("nan")
+
+# What depth without metres is: 1 / depth up to a factor; the same with a shift that nobody knows
+# either; the disparity of a camera pair.
+FORMS = ("inverse", "affine_inverse", "disparity")
 _MOST_BYTES = 256 << 20  # of a cloud: what the wire takes in one buffer
 
 
@@ -76,6 +80,38 @@ class Labels:
     labels: Array  # (H, W) uint8
 
     buffers: ClassVar[Mapping[str, tuple[str, tuple[int, ...]]]] = {"labels": ("|u1", (2,))}
+
+    def __post_init__(self) -> None:
+        check(self)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Relative:
+    """Which pixels are nearer, where nobody knows how near: depth without metres.
+
+    It is no `Depth`, so that nobody ever takes its numbers for metres.
+    """
+
+    header: Header
+    nearness: Array  # (H, W) float32, larger is nearer, NaN where unknown
+    form: str  # of FORMS: what is needed to make metres of it
+
+    buffers: ClassVar[Mapping[str, tuple[str, tuple[int, ...]]]] = {"nearness": ("<f4", (2,))}
+
+    def __post_init__(self) -> None:
+        check(self)
+        if self.form not in FORMS:
+            raise WireError(f"relative: form {self.form!r:.40}; known are {', '.join(FORMS)}")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Mask:
+    """What stands before the known background."""
+
+    header: Header
+    mask: Array  # (H, W) uint8: 255 × how surely it is foreground
+
+    buffers: ClassVar[Mapping[str, tuple[str, tuple[int, ...]]]] = {"mask": ("|u1", (2,))}
 
     def __post_init__(self) -> None:
         check(self)

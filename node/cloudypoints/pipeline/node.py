@@ -31,9 +31,10 @@ from cloudypoints.inference import Model
 from cloudypoints.latest import Lane, Mailbox
 from cloudypoints.messages import POINT, Header, Ledger, Status
 from cloudypoints.pipeline.output import Line, Output, latency_ms
-from cloudypoints.pipeline.rig import Rig, Shot
+from cloudypoints.pipeline.rig import Rig
+from cloudypoints.pipeline.shot import Shot, seen
 from cloudypoints.pipeline.stage import Stage
-from cloudypoints.projector import check_metres
+from cloudypoints.projector import check_metres, gives_metres, without_metres
 from cloudypoints.publisher import Publisher
 from cloudypoints.timing import utc_ns
 
@@ -121,7 +122,7 @@ class Node:
             ),
             source=line.source,
             capture=line.thread.state,
-            reason=str(line.thread.error or ""),
+            reason=str(line.thread.error or line.rig.waits_for),
             frames=line.thread.frames,
             dropped=line.dropped,
             rate_hz=round(line.rate.hz, 2),
@@ -139,6 +140,8 @@ class Node:
         model, sources = self._open_model_and_sources()
         self.model = model
         check_metres(model.card, self.settings.cloud, self.settings.ground)
+        if not gives_metres(model.card, self.settings.cloud) and without_metres(model.card):
+            log.warning("%s", without_metres(model.card))
         self.publisher = self._resources.enter_context(self._new_publisher(len(sources)))
         if self._before_capture is not None:
             self._before_capture(self.publisher)
@@ -250,8 +253,7 @@ class Node:
         """One batch: at most one frame of each camera, the newest or the next."""
         shots = self._captured.take_some(self.settings.inference.max_batch)
         start_ns = utc_ns()
-        fitted, views = [shot.fitted for shot in shots], [shot.sight.view for shot in shots]
-        results = self.model.infer_fitted(fitted, views)
+        results = seen(self.model, shots)
         end_ns = utc_ns()
         for shot, result in zip(shots, results, strict=True):
             lane = self.lines[shot.rig.name].lanes[1]

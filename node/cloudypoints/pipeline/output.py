@@ -11,7 +11,8 @@ from cloudypoints.capture import CameraThread
 from cloudypoints.errors import Closed, NoMessage
 from cloudypoints.latest import Lane, Mailbox
 from cloudypoints.messages import KIND_OF, POINT, Ledger, Message, Status
-from cloudypoints.pipeline.rig import Rig, Shot, Sight
+from cloudypoints.pipeline.rig import Rig
+from cloudypoints.pipeline.shot import Shot, Sight
 from cloudypoints.publisher import BufferPool, Publisher
 from cloudypoints.timing import Rate, monotonic_s
 
@@ -104,12 +105,13 @@ class Output:
             line.sight = shot.sight
             self._publish(shot.rig.setup(shot.sight))
         points = self._pool.borrow(shot.fitted.shape[:2])
-        tracker = None
+        tracker, ledger = None, shot.ledger
         for message in shot.rig.messages(shot, drops, points):
             sent = self._publish(message)
             if KIND_OF[type(message)] == "cloud":
                 tracker = sent
-                line.ledgers.append(message.header.ledger)
+            ledger = message.header.ledger
+        line.ledgers.append(ledger)
         self._pool.give_back(points, tracker)
         line.rate.tick()
         line.published_s = monotonic_s()

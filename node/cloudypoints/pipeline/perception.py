@@ -16,7 +16,8 @@ from cloudypoints.config import NodeSettings
 from cloudypoints.geometry import Camera
 from cloudypoints.inference import Model
 from cloudypoints.messages import KIND_OF, POINT, Header, Message
-from cloudypoints.pipeline.rig import Rig, Shot, Sight
+from cloudypoints.pipeline.rig import Rig
+from cloudypoints.pipeline.shot import Shot, Sight, seen
 from cloudypoints.projector import check_metres
 from cloudypoints.timing import utc_ns
 
@@ -59,7 +60,7 @@ class Perception:
             self._sight = shot.sight
             messages.append(self._rig.setup(shot.sight))
         start_ns = utc_ns()
-        (result,) = self._model.infer_fitted([shot.fitted], [shot.sight.view])
+        (result,) = seen(self._model, [shot])
         shot = shot.inferred(result, start_ns, utc_ns())
         out: NDArray[Any] = np.empty(shot.fitted.shape[:2], POINT)
         messages += shot.rig.messages(shot, 0, out)

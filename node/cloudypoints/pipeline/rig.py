@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import astuple, dataclass, replace
+from dataclasses import astuple, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,10 +26,14 @@ from cloudypoints.messages import (
     Image,
     Labels,
     Ledger,
+    Mask,
     Message,
     Obstacles,
+    Relative,
     Setup,
 )
+from cloudypoints.pipeline.background import FileBackground, MedianBackground, background_of
+from cloudypoints.pipeline.shot import Shot, Sight
 from cloudypoints.projector import (
     LEARN,
     BonnetLearner,
@@ -42,6 +46,7 @@ from cloudypoints.projector import (
     Zone,
     check_aspect,
     compact,
+    gives_metres,
     limited,
     limits_bind,
     mask_of_grid,
@@ -53,38 +58,7 @@ from cloudypoints.projector import (
 )
 from cloudypoints.timing import utc_ns
 
-
-@dataclass(frozen=True, slots=True)
-class Sight:
-    """What one size of picture of one camera needs; made when it first comes."""
-
-    view: View
-    rays: Floats  # (2, H, W) of the grid
-    obstacles: ObstacleFilter  # likewise of the frames so far
-    depth: MetricDepth  # of the frames so far; for the output's thread alone
-    health: PictureHealth  # likewise
-    header: Header  # what every message of this sight says alike
-    cloud_intrinsics: tuple[float, ...]  # of the cloud's grid, which a stride thins
-    since: int = 0  # number of its first frame
-
-
-@dataclass(frozen=True, slots=True)
-class Shot:
-    """A frame on its way through the node, with what has become of it so far."""
-
-    rig: Rig
-    sight: Sight
-    frame_index: int
-    stamp_ns: int
-    clock: str
-    fitted: NDArray[np.uint8]  # (H, W, 3) RGB on the model's grid
-    ledger: Ledger
-    result: Result | None = None
-
-    def inferred(self, result: Result, start_ns: int, end_ns: int) -> Shot:
-        """The same shot with what the model saw, and when."""
-        ledger = replace(self.ledger, inference_start_ns=start_ns, inference_end_ns=end_ns)
-        return replace(self, result=result, ledger=ledger)
+_NO_DEPTH: Floats = np.zeros((0, 0), np.float32)  # of a model that gives no metres
 
 
 class Rig:
@@ -104,7 +78,8 @@ class Rig:
 
         `live`: its pictures come from a camera, and are never quite the same twice.
 
-        Raises CalibrationError when that file does not hold, ConfigError when its mask does not.
+        Raises CalibrationError when that file does not hold, ConfigError when its mask or its
+        background does not.
         """
         self.name = name
         self.model = model
@@ -113,10 +88,13 @@ class Rig:
         self._calibrated = camera.calibrated() or own_calibration
         if "compact" in settings.publisher.topics:
             check_installed()
+        self._gives_metres = gives_metres(model.card, settings.cloud)
         self._limits_bind = limits_bind(model.card, settings.cloud, settings.ground)
         self._sight: Sight | None = None
         self._camera = camera
         self._mask = camera.drawn_mask()
+        self._background = background_of(camera, model.card, name)
+        self._learned: View | None = None  # before a background that was learned
         self._zones = camera.zone
         self._live = live
         self._setup: tuple[Sight, Setup] | None = None  # made once for each sight
@@ -126,12 +104,13 @@ class Rig:
         """Lay a frame on the model's grid; runs in the camera's own thread, beside inference.
 
         Raises CalibrationError for a picture of another aspect than the calibration's, ConfigError
-        for one of another than the mask's.
+        for one of another than the mask's or the background's.
         """
-        if frame.restart:
-            self._sight = None  # with its filters, which knew what came before
+        if frame.restart:  # its filters knew what came before; a background that was learned stays
+            self._sight = None
         sight = self.sight_of(frame.picture.shape[1], frame.picture.shape[0], frame.index)
         fitted = self.model.fit(frame.picture, sight.view)
+        sight = self._before_background(sight, fitted, frame.stamp_ns)
         ledger = Ledger(captured_ns=frame.captured_ns, received_ns=utc_ns())
         return Shot(self, sight, frame.index, frame.stamp_ns, frame.clock, fitted, ledger)
 
@@ -145,6 +124,7 @@ class Rig:
         if restart:
             self._sight = None
         sight = self.sight_of(*size_px, header.frame)
+        sight = self._before_background(sight, fitted, header.stamp_ns)
         ledger = Ledger(captured_ns=header.ledger.captured_ns)
         return Shot(self, sight, header.frame, header.stamp_ns, header.clock, fitted, ledger)
 
@@ -164,10 +144,28 @@ class Rig:
         return self._sight
 
     def messages(self, shot: Shot, drops: int, out: Array) -> Iterator[Message]:
-        """Everything to publish of a shot whose result is there, the cloud first.
+        """Everything to publish of a shot whose result is there, a cloud first.
 
-        `out` (H, W) of POINT is filled with the organised cloud; the Cloud may lie in it.
+        `out` (H, W) of POINT is filled with the organised cloud; the Cloud may lie in it. A model
+        without metres makes no cloud, and a picture that waits for a background is that alone.
         """
+        header = _header(shot, drops)
+        if self._gives_metres and not shot.sight.waits:
+            yield from self._projected(shot, header, out)
+        else:
+            yield from self._as_seen(shot, header)
+
+    def _as_seen(self, shot: Shot, header: Header) -> Iterator[Message]:
+        """What the model says itself: nothing in it is metric."""
+        assert shot.result is not None
+        form, result = self.model.card.depth, shot.result
+        if form != "none" and not shot.sight.waits:
+            yield Relative(header, shot.sight.depth.wanted(result.depth), form)
+        yield from _pictured(header, result)
+        self._last = header, result, _NO_DEPTH
+
+    def _projected(self, shot: Shot, header: Header, out: Array) -> Iterator[Message]:
+        """The frame in metres."""
         assert shot.result is not None
         sight, cloud, result = shot.sight, self._settings.cloud, shot.result
         metres, ground = sight.depth.update(
@@ -179,14 +177,12 @@ class Rig:
         points = strided(points, cloud.stride)
         if cloud.layout == "compact":
             points = voxel_thinned(compact(points), cloud.voxel_m)
-        header = _header(shot, ground, drops)
+        header = _above(header, ground)
         yield Cloud(replace(header, intrinsics=sight.cloud_intrinsics), points)
         yield self._obstacles(header, metres, shot, ground)
         yield scale_message(header, ground, sight.view.camera.mount.height_m)
         yield Depth(header, depth_m)
-        if result.labels is not None:
-            yield Labels(header, result.labels)
-        yield Image(header, result.picture)
+        yield from _pictured(header, result)
         if "compact" in self._settings.publisher.topics:
             yield self._compacted(header, depth_m, shot)
         grid = sight.obstacles.grid(header) if self._wants_grid else None
@@ -203,11 +199,11 @@ class Rig:
         return compactor.message(header, depth_m, shot.result.picture, shot.result.labels)
 
     def stale(self, reason: str) -> Obstacles | None:
-        """What to say of obstacles while no frames come; None before there was one.
+        """What to say of obstacles while no frames come; None where nothing was said of any yet.
 
         It carries the stamps of the last frame that was published.
         """
-        if self._sight is None:
+        if self._sight is None or self._sight.waits or not self._gives_metres:
             return None
         header = self._last[0] if self._last else self._sight.header
         return unknown(header, self._sight.obstacles.tables, reason)
@@ -219,6 +215,26 @@ class Rig:
         _, result, depth_m = self._last
         figures = picture_statistics(result.picture) | depth_statistics(depth_m)
         return {n: round(figure, 5) for n, figure in figures.items() if math.isfinite(figure)}
+
+    @property
+    def waits_for(self) -> str:
+        """What keeps it from publishing more than pictures; empty where nothing does."""
+        background = self._background
+        if not isinstance(background, MedianBackground) or self._learned is not None:
+            return ""
+        return f"learning the background: {background.learned_s:.0f} of {background.length_s:g} s"
+
+    def _before_background(self, sight: Sight, fitted: NDArray[np.uint8], stamp_ns: int) -> Sight:
+        """The sight, with its background once that has been learned."""
+        if not sight.waits:
+            return sight
+        assert isinstance(self._background, MedianBackground)
+        background = self._background.learn(fitted, stamp_ns)
+        if background is None:
+            return sight
+        self._learned = replace(sight.view, background=background)
+        self._sight = replace(sight, view=self._learned, waits=False)
+        return self._sight
 
     @property
     def _wants_grid(self) -> bool:
@@ -239,7 +255,7 @@ class Rig:
 
     def _new_sight(self, width_px: int, height_px: int) -> Sight:
         source = self._camera_of(width_px, height_px)
-        view = self.model.view(source)
+        view, waits = self._new_view(source)
         rays = rays_of(view.camera)
         header = Header(
             camera=self.name,
@@ -255,7 +271,20 @@ class Rig:
         thinned = view.camera.intrinsics.strided(self._settings.cloud.stride)
         health = PictureHealth(self._settings.health, live=self._live)
         depth = self._new_depth(view, rays)
-        return Sight(view, rays, obstacles, depth, health, header, astuple(thinned))
+        return Sight(view, rays, obstacles, depth, health, header, astuple(thinned), waits=waits)
+
+    def _new_view(self, source: Camera) -> tuple[View, bool]:
+        """How pictures go in, and whether their background is still to be learned."""
+        view = self.model.view(source)
+        if isinstance(self._background, FileBackground):
+            return self._background.on_grid(self.model, view), False
+        if self._background is None:
+            return view, False
+        if self._learned is not None and self._learned.inner == view.inner:
+            return replace(view, background=self._learned.background), False
+        self._learned = None
+        self._background.reset()
+        return view, True
 
     def _new_depth(self, view: View, rays: Floats) -> MetricDepth:
         k, cloud = view.source.intrinsics, self._settings.cloud
@@ -286,7 +315,22 @@ class Rig:
             raise CalibrationError(f"camera {self.name}: {error}") from error
 
 
-def _header(shot: Shot, ground: Ground, drops: int) -> Header:
+def _pictured(header: Header, result: Result) -> Iterator[Message]:
+    """What lies on the picture, and the picture, which ends the frame."""
+    if result.labels is not None:
+        yield Labels(header, result.labels)
+    if result.mask is not None:
+        yield Mask(header, result.mask)
+    yield Image(header, result.picture)
+
+
+def _above(header: Header, ground: Ground) -> Header:
+    """The header of a camera over this ground."""
+    placed = tuple(ground.mount.vehicle_from_camera.ravel().tolist())
+    return replace(header, scale=ground.state, vehicle_from_camera=placed)
+
+
+def _header(shot: Shot, drops: int) -> Header:
     return replace(
         shot.sight.header,
         frame=shot.frame_index,
@@ -294,6 +338,4 @@ def _header(shot: Shot, ground: Ground, drops: int) -> Header:
         clock=shot.clock,
         ledger=replace(shot.ledger, projected_ns=utc_ns()),
         drops=drops,
-        scale=ground.state,
-        vehicle_from_camera=tuple(ground.mount.vehicle_from_camera.ravel().tolist()),
     )

@@ -31,7 +31,13 @@ from cloudypoints.projector.quality_mask import (
     load_mask,
     mask_of_grid,
 )
-from cloudypoints.projector.scale import check_metres, metres_from, scale_message
+from cloudypoints.projector.scale import (
+    check_metres,
+    gives_metres,
+    metres_from,
+    scale_message,
+    without_metres,
+)
 from cloudypoints.projector.settings import (
     CloudSettings,
     CompactSettings,
@@ -65,6 +71,7 @@ __all__ = [
     "check_metres",
     "colours_of",
     "compact",
+    "gives_metres",
     "limited",
     "limits_bind",
     "load_mask",
@@ -77,4 +84,5 @@ __all__ = [
     "unknown",
     "voxel_thinned",
     "without_flying",
+    "without_metres",
 ]

@@ -48,7 +48,7 @@ class MetricDepth:
 
         `depth` (H, W) in the model's unit, `labels` (H, W), `picture` (H, W, 3).
         """
-        depth = self._wanted(depth)
+        depth = self.wanted(depth)
         ground = self._ground.update(depth, labels, stamp_ns, picture)
         metres = metres_from(depth, self._card, ground)
         if self._learner is not None:
@@ -58,7 +58,7 @@ class MetricDepth:
             metres = without_flying(metres, self._intrinsics, nearest_m)
         return metres, ground
 
-    def _wanted(self, depth: Floats) -> Floats:
+    def wanted(self, depth: Floats) -> Floats:
         """The depth less what masks leave out."""
         if self._mask is not None:
             depth = only(self._mask, depth)

@@ -1,6 +1,6 @@
 """Metres of typed depth: what a model gave, its card, and the scale, a person's or the ground's.
 
-Depth of a kind without metres and without a scale is refused, never guessed.
+Depth of a kind without metres and without a scale stays without them, and never is guessed.
 """
 
 from __future__ import annotations
@@ -13,6 +13,8 @@ from cloudypoints.inference.card import ModelCard
 from cloudypoints.messages import Header, Scale
 from cloudypoints.projector.ground import Ground
 from cloudypoints.projector.settings import CloudSettings, GroundSettings
+
+_REMEDY = '"ground" (from the ground and the camera\'s height, --scale ground)'
 
 
 def metres_from(depth: Floats, card: ModelCard, ground: Ground) -> Floats:
@@ -31,24 +33,36 @@ def metres_from(depth: Floats, card: ModelCard, ground: Ground) -> Floats:
     return metres
 
 
+def gives_metres(card: ModelCard, cloud: CloudSettings) -> bool:
+    """Whether this model and these settings add up to metres, and so to clouds and obstacles."""
+    return card.depth == "metric" or (card.depth != "none" and bool(cloud.scale))
+
+
 def check_metres(card: ModelCard, cloud: CloudSettings, ground: GroundSettings) -> None:
-    """Raises NoMetres unless this model and these settings add up to metres."""
+    """Raises NoMetres where a scale is set that cannot make metres of what this model gives."""
+    if not cloud.scale:
+        return
+    if card.depth == "none":
+        raise NoMetres(f"{card.name} gives no depth that [cloud] scale could make metres of")
     if cloud.scale == "ground" and not ground.fit:
         raise NoMetres('[cloud] scale = "ground" needs [ground] fit = true')
-    if card.depth == "metric" or cloud.scale == "ground":
-        return
-    remedy = '[cloud] scale = "ground" (from the ground and the camera\'s height)'
-    if card.depth == "affine_inverse":
+    if card.depth == "affine_inverse" and cloud.scale != "ground":
         raise NoMetres(
-            f"{card.name} gives affine-inverse depth: scale and shift are unknown, so it has no "
-            f"metres in it: set {remedy}, or use a metric model such as the embedded one"
+            f"{card.name} gives affine-inverse depth: scale and shift are unknown, and one number "
+            f"makes no metres of it: set {_REMEDY}, or use a metric model such as the embedded one"
         )
-    if not cloud.scale:
-        raise NoMetres(
-            f"{card.name} gives {card.depth} depth, which has no metres in it: set [cloud] scale "
-            f"to metres per unit of 1 / depth, or {remedy}, or use a metric model such as the "
-            f"embedded one"
-        )
+
+
+def without_metres(card: ModelCard) -> str:
+    """What comes of a model without them, and what to do; nothing to say of one without depth."""
+    if card.depth == "none":
+        return ""
+    number = "" if card.depth == "affine_inverse" else "to metres per unit of 1 / depth, or "
+    return (
+        f"{card.name} gives {card.depth.replace('_', '-')} depth, which has no metres in it: it "
+        f"is published as `relative`, without clouds and obstacles; for those set [cloud] scale "
+        f"{number}{_REMEDY}, or use a metric model such as the embedded one"
+    )
 
 
 def scale_message(header: Header, ground: Ground, mount_height_m: float) -> Scale:

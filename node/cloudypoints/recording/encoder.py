@@ -88,8 +88,13 @@ class Encoder:
         if isinstance(arrival.message, Image):
             yield from self._waiting_cloud(state)
 
+    @property
+    def waiting(self) -> bool:
+        """Whether a cloud waits for the rest of its frame."""
+        return any(state.cloud is not None for state in self._cameras.values())
+
     def rest(self) -> Iterator[Entry]:
-        """The clouds that still wait; to be called before a file ends."""
+        """The clouds that still wait, as they are; to be called before a chunk ends."""
         for state in self._cameras.values():
             yield from self._give_up_waiting(state)
 
@@ -103,7 +108,7 @@ class Encoder:
         header, kind = arrival.message.header, KIND_OF[type(arrival.message)]
         if not self._settings.takes(kind, header.camera):
             return False
-        rate_hz = self._settings.rates_hz.get(kind, 0.0)
+        rate_hz = self._settings.rate_hz(kind, header.camera)
         if not rate_hz:
             return True
         stamp_ns = views.stamp_utc_ns(header)
@@ -139,14 +144,13 @@ class Encoder:
 
     def _bulk_view(self, message: Message) -> tuple[View | None, str]:
         """The view that holds the message's buffer, and where that makes the buffer be."""
-        if isinstance(message, Cloud):
-            return views.cloud_view(message), VIEW
         if isinstance(message, Depth):
             return views.depth_view(self._rounded(message)), VIEW
-        if isinstance(message, Labels):
-            return views.labels_view(message), VIEW
         if isinstance(message, Image):
             return self._picture_view(message), VIEW
+        exact = views.exact_view(message)
+        if exact is not None:
+            return exact, VIEW
         return None, HERE if message.buffers else NOWHERE
 
     def _rounded(self, message: Depth) -> Depth:

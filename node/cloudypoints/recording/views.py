@@ -23,8 +23,10 @@ from cloudypoints.messages import (
     Header,
     Image,
     Labels,
+    Mask,
     Message,
     Obstacles,
+    Relative,
 )
 from cloudypoints.recording.schemas import Schema, foxglove, has_typed_schema, typed, typed_schema
 from cloudypoints.timing import NS_PER_S
@@ -33,7 +35,9 @@ from cloudypoints.timing import NS_PER_S
 BULK: Mapping[str, str] = {
     "cloud": "points",
     "depth": "depth",
+    "relative": "relative",
     "labels": "labels",
+    "mask": "mask",
     "image": "image",
 }
 _FLOAT32, _UINT8 = 7, 1  # foxglove.PackedElementField.NumericType
@@ -62,6 +66,16 @@ def labels_view(message: Labels) -> View:
     return _raw_image("labels", message.header, message.labels, "8UC1")
 
 
+def relative_view(message: Relative) -> View:
+    """RawImage 32FC1: nearness, in no unit; NaN unknown."""
+    return _raw_image("relative", message.header, message.nearness, "32FC1")
+
+
+def mask_view(message: Mask) -> View:
+    """RawImage mono8: 255 × how surely a pixel is foreground."""
+    return _raw_image("mask", message.header, message.mask, "mono8")
+
+
 def image_view(message: Image) -> View:
     """RawImage rgb8."""
     return _raw_image("image", message.header, message.picture, "rgb8")
@@ -70,6 +84,20 @@ def image_view(message: Image) -> View:
 def cloud_view(message: Cloud) -> View:
     """PointCloud of all points, unknown ones with their NaN."""
     return _points("points", message.header, message.points)
+
+
+def exact_view(message: Message) -> View | None:
+    """The view of a kind that is always stored as it came; None for the others."""
+    match message:
+        case Cloud():
+            return cloud_view(message)
+        case Labels():
+            return labels_view(message)
+        case Relative():
+            return relative_view(message)
+        case Mask():
+            return mask_view(message)
+    return None
 
 
 def thinned_cloud_view(message: Cloud, most_points: int) -> View:

@@ -203,9 +203,10 @@ def _settings(setup: SetupDocument, name: str, question: Question) -> NodeSettin
 
 
 def _camera_settings(setup: SetupDocument) -> dict[str, Any]:
-    """What can be set again: a mask in a file cannot."""
+    """What can be set again: a mask or a background in a file cannot."""
     settings = dict(setup.camera_settings)
-    return settings | {"mask": ""} if settings.get("mask") == MASKED else settings
+    in_files = [key for key in ("mask", "background") if settings.get(key) == MASKED]
+    return settings | dict.fromkeys(in_files, "")
 
 
 def _known_model(recorded: Mapping[str, str]) -> str:
