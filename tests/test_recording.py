@@ -10,62 +10,24 @@ import pytest
 from mcap.reader import make_reader
 
 from cloudypoints.errors import ConfigError, RecordingError
-from cloudypoints.messages import KIND_OF, Cloud, Depth, Header, Image, Labels
+from cloudypoints.messages import KIND_OF, Cloud
 from cloudypoints.recording import Recorder, Recording, RecordSettings
 from cloudypoints.recording.rebuild import can_be_rebuilt, cloud_points, rounded_depth
 from cloudypoints.recording.views import quaternion_of
-from cloudypoints.wire import decode, encode
-from wire_examples import EXAMPLES
-
-START_NS = 1_800_000_000_000_000_000
-FRAME_NS = 40_000_000
-H, W = 24, 32
-HEADER = Header(
-    camera="front",
-    session=5,
-    vehicle_from_camera=(0, 0, 1, 0, -1, 0, 0, 0, 0, -1, 0, 1.5, 0, 0, 0, 1),
-    intrinsics=(W, H, 30.0, 31.0, 15.5, 11.5),
+from cloudypoints.wire import decode
+from recordings import (
+    FRAME_NS,
+    HEADER,
+    START_NS,
+    H,
+    W,
+    frame,
+    frames,
+    parts_of,
+    record,
+    replayed,
 )
-
-
-def parts_of(message):
-    return [bytes(part) if isinstance(part, bytes) else part.tobytes() for part in encode(message)]
-
-
-def frame(number, *, bend=0.0, camera="front"):
-    """The messages of one frame: a cloud made of depth, labels and image (or nearly, by `bend`)."""
-    random = np.random.default_rng(number)
-    header = replace(HEADER, camera=camera, seq=number, frame=number, stamp_ns=number * FRAME_NS)
-    depth_m = random.uniform(1, 60, (H, W)).astype(np.float32)
-    depth_m[0] = np.nan
-    depth = Depth(header, depth_m)
-    image = Image(header, random.integers(0, 255, (H, W, 3), np.uint8))
-    labels = Labels(header, random.integers(0, 8, (H, W), np.uint8))
-    points = cloud_points(depth, image, labels, (H, W))
-    points["x"] += np.float32(bend)
-    return [Cloud(header, points), depth, labels, image]
-
-
-def record(path, messages, **settings):
-    """Each message 1 ms after the other; what went in, with its times."""
-    sent = []
-    with Recorder(RecordSettings(path, **settings)) as recorder:
-        for index, message in enumerate(messages):
-            sent.append((START_NS + index * 1_000_000, parts_of(message)))
-            recorder.add(sent[-1][1], sent[-1][0])
-    return sent
-
-
-def replayed(path, *arguments):
-    with Recording(path) as recording:
-        return [
-            (got.log_time_ns, [bytes(part) for part in got.parts])
-            for got in recording.messages(*arguments)
-        ]
-
-
-def frames(count, **how):
-    return [message for number in range(count) for message in frame(number, **how)]
+from wire_examples import EXAMPLES
 
 
 def test_every_kind_of_message_comes_out_as_it_went_in(tmp_path):

@@ -161,18 +161,15 @@ def record(options: argparse.Namespace) -> int:
         most_bytes=round(options.buffer_mb * 1e6),
     )
     with (
-        Recorder(settings) as recorder,
-        intake,
         _beacon(options.status_endpoint) as beacon,
+        _told_at_the_end(Recorder(settings), beacon) as recorder,
+        intake,
         _shown(options) as show,
     ):
         session = _Session(intake, recorder, triggers, beacon)
         session.until_eof = options.until_eof
         with _signals(session):
             session.until(Deadline(options.seconds), show)
-    for path in recorder.paths:
-        print(f"{path}: {path.stat().st_size / 1e6:.1f} MB")
-    print(_summary(recorder))
     return 0
 
 
@@ -266,6 +263,20 @@ class _Session:
         if not self._announced and self._intake.connected.is_set():
             self._announced = True
             print(f"recording to {self._recorder.settings.path}", flush=True)
+
+
+@contextmanager
+def _told_at_the_end(recorder: Recorder, beacon: Beacon | None) -> Iterator[Recorder]:
+    """The recorder, finished at the end; then what it wrote and lost, however it ended."""
+    try:
+        with recorder:
+            yield recorder
+    finally:
+        if beacon is not None:
+            beacon.send(recorder.status())
+        for path in filter(Path.exists, recorder.paths):
+            print(f"{path}: {path.stat().st_size / 1e6:.1f} MB")
+        print(_summary(recorder), flush=True)
 
 
 @contextmanager

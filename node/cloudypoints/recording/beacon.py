@@ -17,6 +17,8 @@ from cloudypoints.wire import encode
 
 log = logging.getLogger(__name__)
 
+_LINGER_MS = 200  # for those who listen to be told that it ended
+
 
 class Beacon:
     """Publishes `status/recorder`; a context manager. Raises EndpointError.
@@ -52,8 +54,8 @@ class Beacon:
         self._seq += 1
 
     def close(self) -> None:
-        """Free the port; may be called twice."""
-        self._socket.close(linger=0)
+        """Free the port, once the last status has gone; may be called twice."""
+        self._socket.close(linger=_LINGER_MS)
         self._context.term()
 
     def __enter__(self) -> Beacon:

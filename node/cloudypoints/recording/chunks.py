@@ -185,6 +185,7 @@ class ChunkFile:
             self._append(MAGIC + _bytes_of(Header("", library)))
         except OSError:
             self._file.close()
+            path.unlink(missing_ok=True)
             raise
         if fsync:
             _sync_folder(path.parent)
@@ -219,23 +220,20 @@ class ChunkFile:
         self._summary.schemas |= {schema.id: schema for schema in chunk.schemas}
         self._summary.channels |= {channel.id: channel for channel in chunk.channels}
 
-    def finish(self, metadata: Mapping[str, Mapping[str, str]]) -> int:
-        """Write metadata and summary; how many messages had to go to make room for them.
+    def finish(self, metadata: Mapping[str, Mapping[str, str]]) -> None:
+        """Write metadata and summary. Where there is no room, `give_up_last` may make some."""
+        end, crc = self.size, self._crc
+        try:
+            self._finish(metadata)
+        except OSError:
+            self._cut_back(end, crc)
+            raise
 
-        Where the disk is full the last chunks are given up, one after the other.
-        """
-        given_up = 0
-        while True:
-            end, crc = self.size, self._crc
-            try:
-                self._finish(metadata)
-            except OSError:
-                self._cut_back(end, crc)
-                if not self._summary.placed:
-                    raise
-                given_up += self._give_up_last()
-            else:
-                return given_up
+    def give_up_last(self) -> int:
+        """Cut off the last chunk; how many messages were in it."""
+        placed = self._summary.placed.pop()
+        self._cut_back(placed.index.chunk_start_offset, placed.crc_before)
+        return sum(placed.counts.values())
 
     def close(self) -> None:
         """Let go of the file; may be called twice."""
@@ -265,11 +263,6 @@ class ChunkFile:
         self._file.truncate(offset)
         self._file.seek(offset)
         self._crc = crc
-
-    def _give_up_last(self) -> int:
-        placed = self._summary.placed.pop()
-        self._cut_back(placed.index.chunk_start_offset, placed.crc_before)
-        return sum(placed.counts.values())
 
 
 def _write_all(file: int, data: bytes) -> None:

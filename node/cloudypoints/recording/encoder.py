@@ -24,7 +24,6 @@ from cloudypoints.timing import NS_PER_S
 
 # Where a message's buffers are; written into its Wire record.
 HERE, VIEW, REBUILT, NOWHERE = "here", "view", "rebuilt", ""
-_CAMERA_EVERY_NS = NS_PER_S  # calibration and transform are repeated, for readers who seek
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +59,6 @@ class _CameraState:
     cloud: Arrival | None = None  # waits for its frame's depth, picture and categories
     stored: dict[type[Message], Message] = field(default_factory=dict)  # the newest of each kind
     described: Header | None = None  # what calibration and transform were last made of
-    described_ns: int = 0
     kept_ns: dict[str, int] = field(default_factory=dict)  # by kind: stamp of the last one kept
 
 
@@ -99,7 +97,7 @@ class Encoder:
             yield from self._give_up_waiting(state)
 
     def forget(self) -> None:
-        """Describe every camera again: another file begins."""
+        """Describe every camera again: another chunk begins."""
         for state in self._cameras.values():
             state.described = None
 
@@ -124,13 +122,12 @@ class Encoder:
         if isinstance(arrival.message, Cloud) or not header.intrinsics:
             return  # a thinned cloud has a calibration of its own
         last = state.described
-        same = last is not None and (last.intrinsics, last.vehicle_from_camera) == (
+        if last is not None and (last.intrinsics, last.vehicle_from_camera) == (
             header.intrinsics,
             header.vehicle_from_camera,
-        )
-        if same and arrival.log_time_ns - state.described_ns < _CAMERA_EVERY_NS:
+        ):
             return
-        state.described, state.described_ns = header, arrival.log_time_ns
+        state.described = header
         for view in views.camera_views(header):
             yield _view_entry(arrival, view)
 

@@ -6,6 +6,7 @@ import errno
 import logging
 import os
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing
 from itertools import count
 from pathlib import Path
 
@@ -54,21 +55,30 @@ class Files:
 
     def split(self, why: str) -> None:
         """Finish the open file, if any. Raises RecordingError."""
+        if self._file is not None and self._file.deleted:
+            self._let_go_of_deleted(self._file)
         if self._file is None:
             return
         file, self._file = self._file, None
-        try:
-            self._note_lost(file.finish(self._facts(why)))
-        except OSError as error:
-            raise RecordingError(f"{file.path}: cannot be finished: {_reason(error)}") from error
-        finally:
-            file.close()
+        with closing(file):
+            self._finish(file, why)
         log.info("%s finished: %s", file.path, why)
 
+    def _finish(self, file: ChunkFile, why: str) -> None:
+        """Where the disk is full the last chunks are given up, one after the other."""
+        while True:
+            try:
+                file.finish(self._facts(why))
+            except OSError as error:
+                if not file.chunks:
+                    reason = _reason(error)
+                    raise RecordingError(f"{file.path}: cannot be finished: {reason}") from error
+                self._note_lost(file.give_up_last())
+            else:
+                return
+
     def _file_for(self, chunk: WholeChunk) -> ChunkFile:
-        if self._file is not None and self._file.deleted:
-            self._let_go_of_deleted(self._file)
-        if self._file is not None and self._long_enough(chunk):
+        if self._file is not None and (self._file.deleted or self._long_enough(chunk)):
             self.split("split")
         if self._file is None:
             self._start_ns = chunk.start_ns

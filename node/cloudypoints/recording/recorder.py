@@ -33,6 +33,8 @@ FORMAT = "1"  # of the layout that RECORDING.md describes
 METADATA = "cloudypoints"  # the name of the metadata record
 _CLOCK_STEP_NS = NS_PER_S  # a clock that goes back further begins another file
 _STATUS_NS = NS_PER_S
+# From here on a chunk ends where no frame is under way, so that each can be read without others.
+_LOOKS_FOR_AN_END = 0.9
 
 
 @dataclass(slots=True)
@@ -105,6 +107,7 @@ class Recorder:
             return None
         self._note(message)
         log_time_ns = self._steady(log_time_ns)
+        self._begin_chunk(log_time_ns)
         for entry in self._encoder.entries(parts, message, log_time_ns):
             self._put(entry)
         self.tick(log_time_ns)
@@ -114,9 +117,10 @@ class Recorder:
         """Write the chunk if it is due, and once a second how the recording is doing."""
         if self._newest_ns and not 0 <= now_ns - self._status_ns < _STATUS_NS:
             self._status_ns = now_ns
+            self._begin_chunk(now_ns)
             self._put(self._status_entry(max(now_ns, self._newest_ns)))
-        young = 0 <= now_ns - self._chunk_begun_ns < self.settings.chunk_s * NS_PER_S
-        if not young or self._builder.size >= self.settings.chunk_mb * MB:
+        fullness = self._fullness(now_ns)
+        if fullness >= 1 or (fullness >= _LOOKS_FOR_AN_END and not self._encoder.waiting):
             self._write_chunk()
 
     def event(self, reason: str) -> None:
@@ -152,8 +156,6 @@ class Recorder:
             return
         self._closed = True
         try:
-            for entry in self._encoder.rest():
-                self._put(entry)
             if self._newest_ns:
                 self._put(self._status_entry(self._newest_ns))
             self._write_chunk()
@@ -189,14 +191,11 @@ class Recorder:
         if log_time_ns < self._newest_ns - _CLOCK_STEP_NS:
             self._write_chunk()
             (self._ring or self._files).split("the clock was set back")
-            self._encoder.forget()
             self._newest_ns = self._status_ns = 0
         self._newest_ns = max(self._newest_ns, log_time_ns)
         return self._newest_ns
 
     def _put(self, entry: Entry) -> None:
-        if not self._builder.messages:
-            self._chunk_begun_ns = entry.log_time_ns
         channel, schema = self._registered.of(entry)
         if "topic" in entry.metadata:
             self._exact[entry.metadata["topic"]] = entry.metadata["exact"]
@@ -209,7 +208,30 @@ class Recorder:
         )
         self._builder.add(message, channel, schema)
 
+    def _begin_chunk(self, now_ns: int) -> None:
+        if self._empty:
+            self._chunk_begun_ns = now_ns
+
+    @property
+    def _empty(self) -> bool:
+        """Whether nothing is to be written."""
+        return not self._builder.messages and not self._encoder.waiting
+
+    def _fullness(self, now_ns: int) -> float:
+        """How much of a chunk there is, by its age and its size; 1: it is to be written."""
+        age_ns = now_ns - self._chunk_begun_ns
+        if self._empty:
+            return 0.0
+        if age_ns < 0:  # the clock was set back
+            return 1.0
+        size = self._builder.size / (self.settings.chunk_mb * MB)
+        return max(age_ns / (self.settings.chunk_s * NS_PER_S), size)
+
     def _write_chunk(self) -> None:
+        """A cloud whose frame is under way is stored as it is: its chunk must do without others."""
+        for entry in self._encoder.rest():
+            self._put(entry)
+        self._encoder.forget()
         if self._builder.messages:
             (self._ring or self._files).append(self._builder.build())
 

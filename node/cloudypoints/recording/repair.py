@@ -83,6 +83,8 @@ def repair(path: Path, out: Path, progress: Progress | None = None) -> Report:
         if file is not None:
             file.finish(_metadata(report))
     except OSError as error:
+        if file is not None:
+            out.unlink(missing_ok=True)
         raise RecordingError(f"{out}: cannot be written: {error.strerror}") from error
     finally:
         if file is not None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections import deque
 
+from cloudypoints.errors import RecordingError
 from cloudypoints.recording.chunks import WholeChunk
 from cloudypoints.recording.files import Files
 from cloudypoints.recording.settings import MB, RecordSettings
@@ -40,7 +41,7 @@ class Ring:
             self._until_ns = 0
             self._files.split("event over")
         if self._until_ns:
-            self._files.append(chunk)
+            self._write(chunk)
         else:
             self._keep(chunk)
 
@@ -52,7 +53,7 @@ class Ring:
         while self._held:
             chunk = self._held.popleft()
             self._bytes -= len(chunk.record)
-            self._files.append(chunk)
+            self._write(chunk)
 
     def split(self, why: str) -> None:
         """Another time begins: what is held belongs to the old one. Raises RecordingError."""
@@ -60,6 +61,14 @@ class Ring:
         self._bytes = 0
         self._until_ns = 0
         self._files.split(why)
+
+    def _write(self, chunk: WholeChunk) -> None:
+        """Where it fails, what is still held is lost as well."""
+        try:
+            self._files.append(chunk)
+        except RecordingError:
+            self._files.lost += sum(held.messages for held in self._held)
+            raise
 
     def _keep(self, chunk: WholeChunk) -> None:
         self._held.append(chunk)

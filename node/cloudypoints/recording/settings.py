@@ -20,7 +20,9 @@ class RecordSettings:
 
     path: Path  # of the first file; more are called NAME_001.mcap and so on
     topics: tuple[str, ...] = ()  # `kind` or `kind/camera`; none: everything that is published
-    rates_hz: Mapping[str, float] = field(default_factory=dict)  # by kind: at most so many a second
+    rates_hz: Mapping[str, float] = field(
+        default_factory=dict
+    )  # by topic: at most so many a second
     split_mb: float = 0.0  # begin another file; 0: never
     split_s: float = 0.0
     fsync: bool = False  # every chunk is on the disk before the next begins
@@ -53,6 +55,10 @@ class RecordSettings:
     def takes(self, kind: str, camera: str) -> bool:
         """Whether a topic is to be recorded."""
         return not self.topics or kind in self.topics or f"{kind}/{camera}" in self.topics
+
+    def rate_hz(self, kind: str, camera: str) -> float:
+        """At most so many of a topic a second, what is said of one camera first; 0: all."""
+        return self.rates_hz.get(f"{kind}/{camera}", self.rates_hz.get(kind, 0.0))
 
 
 def _check_range(name: str, value: float, low: float, high: float) -> None:
