@@ -6,12 +6,16 @@ import json
 import math
 import os
 import pty
+import select
+import signal
 import subprocess
 import sys
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
 import cv2
+import pyte
 import pytest
 
 from cloudypoints.cli import main
@@ -20,12 +24,13 @@ from cloudypoints.cli.process import changes
 from cloudypoints.cli.replay import where
 from cloudypoints.control import PlayState
 from cloudypoints.errors import ConfigError
+from cloudypoints.timing import Deadline
 from film import film
 from onnx_models import ground_model, saved
 from ports import free_port
 from stored_drive import STORED
 
-STATE = PlayState("a.mcap", True, False, 1.0, False, 12.34, 0.0, 60.0, 7, 9, "recorded")
+STATE = PlayState("a.mcap", True, False, 1.0, False, 12.34, 0.0, 60.0, 7, 9, "media")
 
 
 @pytest.fixture
@@ -80,7 +85,9 @@ def test_verify_takes_the_drive_itself(capsys):
 def test_replay_publishes_and_says_how_much(recording, capsys):
     endpoint = f"tcp://127.0.0.1:{free_port()}"
     assert main(["replay", str(recording), "obstacles", "--rate", "0", "-e", endpoint]) == 0
-    assert f"12 messages published on {endpoint}" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert f"0.4 s on {endpoint}, as old as it is: `cloudypoints listen --max-age inf`" in said
+    assert f"12 messages published on {endpoint}" in said
 
 
 def test_run_sees_a_recording_anew(recording, model, capsys):
@@ -189,25 +196,76 @@ def test_space_plays_on_what_is_paused_and_q_quits():
     assert press(player, "q")
 
 
+class Terminal:
+    """A command in a terminal of its own; what it shows is read by somebody else's emulator."""
+
+    def __init__(self, *arguments: str) -> None:
+        self._ours, theirs = pty.openpty()
+        self._screen = pyte.Screen(160, 24)
+        self._stream = pyte.ByteStream(self._screen)
+        command = [sys.executable, "-m", "cloudypoints", *arguments]
+        environment = os.environ | {"TERM": "xterm", "COLUMNS": "160", "LINES": "24"}
+        self.process = subprocess.Popen(
+            command, stdin=theirs, stdout=theirs, stderr=theirs, env=environment
+        )
+        os.close(theirs)
+
+    def __enter__(self) -> Terminal:
+        return self
+
+    def __exit__(self, *error) -> None:
+        self.process.kill()
+        self.process.wait()
+        os.close(self._ours)
+
+    def press(self, key: str) -> None:
+        os.write(self._ours, key.encode())
+
+    def until(self, words: str) -> str:
+        """What it shows as soon as these words are on it."""
+        limit = Deadline(30)
+        while words not in (shown := "\n".join(self._screen.display)):
+            assert not limit.over, f"no {words!r} in {shown}"
+            if select.select([self._ours], [], [], 1)[0]:
+                self._stream.feed(os.read(self._ours, 4096))
+        return shown
+
+    def rest(self) -> str:
+        """What it shows when it has ended."""
+        with suppress(OSError):  # the terminal's other end is closed
+            while content := os.read(self._ours, 4096):
+                self._stream.feed(content)
+        self.process.wait(30)
+        return "\n".join(self._screen.display)
+
+
 def test_in_a_terminal_keys_command_the_replay(recording):
     """Paused by its first key, it would play for ever: only q ends it."""
-    ours, theirs = pty.openpty()
     endpoint = f"tcp://127.0.0.1:{free_port()}"
-    command = [sys.executable, "-m", "cloudypoints", "replay", str(recording), "--loop"]
-    with subprocess.Popen(
-        [*command, "-e", endpoint], stdin=theirs, stdout=theirs, stderr=subprocess.STDOUT
-    ) as process:
-        os.close(theirs)
-        seen = b""
-        while b"playing" not in seen:
-            seen += os.read(ours, 1000)
-        os.write(ours, b" ")
-        while b"paused" not in seen:
-            seen += os.read(ours, 1000)
-        os.write(ours, b"q")
-        assert process.wait(10) == 0
-    os.close(ours)
-    assert "space pause" in seen.decode()
+    with Terminal("replay", str(recording), "--loop", "-e", endpoint) as terminal:
+        assert "space pause" in terminal.until("playing")
+        terminal.press(" ")
+        terminal.until("paused")
+        terminal.press("\x1b[D")  # five seconds back: to the start
+        bar = terminal.until("paused 0.0 of 0.4 s, 1×, loop")
+        assert "street.mcap ━" in bar
+        terminal.press("..")
+        terminal.until("paused 0.1 of 0.4 s")
+        terminal.press("l\x1b[A")
+        terminal.until("paused 0.1 of 0.4 s, 2×")
+        terminal.press("q")
+        assert f"messages published on {endpoint}" in terminal.rest()
+        assert terminal.process.returncode == 0
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_replay_that_is_told_to_end_says_what_it_did(recording, number):
+    endpoint = f"tcp://127.0.0.1:{free_port()}"
+    with Terminal("replay", str(recording), "--loop", "-e", endpoint) as terminal:
+        terminal.until("playing")
+        terminal.process.send_signal(number)
+        assert f"messages published on {endpoint}" in terminal.rest()
+        assert terminal.process.returncode == 0
 
 
 @pytest.mark.parametrize(
@@ -217,6 +275,10 @@ def test_in_a_terminal_keys_command_the_replay(recording):
         ({"playing": False, "end_s": math.nan}, "paused 12.3 s, 1×"),
         ({"ended": True, "rate": 0.0}, "ended 12.3 of 60.0 s, as fast as it can"),
         ({"loop": True}, "playing 12.3 of 60.0 s, 1×, loop"),
+        (
+            {"clock": "recorded", "stamp_ns": 1_700_000_000_999_999_999},
+            "playing 12.3 of 60.0 s, 1×, as of 2023-11-14 22:13:20 UTC",
+        ),
     ],
 )
 def test_the_place_is_told_in_words(state, words):

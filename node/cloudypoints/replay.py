@@ -44,7 +44,8 @@ class ReplaySettings:
     control_endpoint: str = ""  # "": beside the endpoint; "none": no such
     topics: tuple[str, ...] = ()  # `kind` or `kind/camera`; none: all
     playing: CaptureSettings = field(default_factory=CaptureSettings)  # pace, loop, part
-    as_new: bool = False  # the times of the ledger are moved to now: all else stays as it was
+    # The times of the ledger are moved to now, and no stamp claims a running clock any more.
+    as_new: bool = False
 
 
 class Replay:
@@ -190,7 +191,9 @@ def _moved(recorded: Recorded, header: Header, now_ns: int) -> list[Any]:
     shift_ns = now_ns - (header.ledger.published_ns or recorded.log_time_ns)
     times = {entry.name: getattr(header.ledger, entry.name) for entry in fields(Ledger)}
     ledger = Ledger(**{name: at + shift_ns if at else 0 for name, at in times.items()})
-    return encode(replace(decode(recorded.parts), header=replace(header, ledger=ledger)))
+    clock = header.clock if header.clock in ("", "media") else "recorded"
+    header = replace(header, ledger=ledger, clock=clock)
+    return encode(replace(decode(recorded.parts), header=header))
 
 
 def _chosen(topic: str, topics: tuple[str, ...]) -> bool:

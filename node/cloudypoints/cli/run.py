@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import importlib.util
 import os
-import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -23,6 +22,7 @@ from cloudypoints.cli.options import (
     output_path,
     settings_document,
 )
+from cloudypoints.cli.signals import ended_by_signals
 from cloudypoints.cli.watch import Watch
 from cloudypoints.errors import DisplayError, MissingExtra
 from cloudypoints.timing import Deadline, monotonic_s
@@ -152,16 +152,11 @@ def _running(settings: NodeSettings, recorder: RecorderBeside | None = None) -> 
     """The node, stopped by Ctrl-C or SIGTERM as well as by the end of the block."""
     from cloudypoints.pipeline import Node
 
-    with Node(settings, before_capture=recorder.start if recorder else None) as node:
-        previous = {
-            number: signal.signal(number, lambda *_: node.stop())
-            for number in (signal.SIGINT, signal.SIGTERM)
-        }
-        try:
-            yield node
-        finally:
-            for number, handler in previous.items():
-                signal.signal(number, handler)
+    with (
+        Node(settings, before_capture=recorder.start if recorder else None) as node,
+        ended_by_signals(node.stop),
+    ):
+        yield node
 
 
 def _node_modules(command: str) -> Any:

@@ -94,7 +94,7 @@ def told(camera: CameraReport) -> list[str]:
         mark = "within tolerance" if difference.tolerated else "BEYOND"
         frames = camera.beyond[difference.field] or len(camera.series[difference.field])
         lines.append(
-            f"  {difference.field:28} {mark}, {frames} frames, worst frame {difference.frame}: "
+            f"  {difference.field:30} {mark}, {frames} frames, worst frame {difference.frame}: "
             f"{difference.share:.2%} of values beyond; {difference.said}"
         )
     if len(worst) > _MOST_LINES:
