@@ -299,6 +299,16 @@ def test_no_time_is_told_before_it_is_known_nor_after_a_jump():
     assert math.isnan(closing.update(math.nan, 17 * FRAME_NS).ttc_s)
 
 
+def test_while_a_thing_is_held_its_time_runs_on():
+    closing = ClosingFilter()
+    told = [closing.update(20.0 - 0.5 * frame, frame * FRAME_NS) for frame in range(15)]
+    #  12.5 m away at 10 m/s two frames later
+    coasted = [closing.coast((15 + later) * FRAME_NS) for later in range(2)]
+    assert coasted[-1].ttc_s == pytest.approx(1.2, rel=0.05)
+    assert coasted[-1].ttc_sigma_s > told[-1].ttc_sigma_s
+    assert math.isnan(closing.coast(100 * FRAME_NS).ttc_s)
+
+
 # --- Hysteresis -----------------------------------------------------------------------------------
 
 STREET = ground_of(CAMERA)
@@ -344,6 +354,15 @@ def test_what_moves_into_the_sector_beside_is_not_held_where_it_was():
         car = with_box(CAMERA, STREET, (12.0, left_m, left_m + 0.8, 0, 1.5))
         report = watch.see(car)
     alone = Watch().see(car)
+    assert np.isfinite(report.range_m).tolist() == np.isfinite(alone.range_m).tolist()
+
+
+def test_what_passes_close_by_is_not_held_where_it_was_two_sectors_ago():
+    watch = Watch(hold_s=1.0)
+    for left_m in (0.1, 0.8):  # 8 degrees in a twentieth of a second
+        pole = with_box(CAMERA, STREET, (5.0, left_m, left_m + 0.3, 0, 1.5))
+        report = watch.see(pole)
+    alone = Watch().see(pole)
     assert np.isfinite(report.range_m).tolist() == np.isfinite(alone.range_m).tolist()
 
 

@@ -30,7 +30,7 @@ _NEAR_BY = 0.05  # a report is false unless something stands within this part of
 
 @dataclass(frozen=True, slots=True)
 class Points:
-    """Obstacle pixels of one frame, (N,)."""
+    """Obstacle pixels of one frame in the band, or above it by a hair, (N,)."""
 
     range_m: Floats
     sector: NDArray[np.intp]
@@ -101,7 +101,7 @@ class TruthFinder:
         settings = self._settings
         with np.errstate(invalid="ignore"):
             chosen = np.isin(labels, OBSTACLES) & (height_m > settings.min_height_m)
-            chosen &= height_m < settings.max_height_m
+            chosen &= height_m < settings.max_height_m + _INSIDE_M[1]
             chosen &= depth_m * np.hypot(self._forward, self._left) < settings.max_range_m
         z = depth_m[chosen]
         forward, left = self._forward[chosen] * z, self._left[chosen] * z

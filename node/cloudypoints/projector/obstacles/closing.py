@@ -66,6 +66,16 @@ class ClosingFilter:
         self._stamp_ns = stamp_ns
         return self._told()
 
+    def coast(self, stamp_ns: int) -> Closing:
+        """What is told of a thing that is held but was not measured in this frame."""
+        passed_s = (stamp_ns - self._stamp_ns) / 1e9
+        if not self._taken or not 0 < passed_s <= _GAP_S:
+            self.reset()
+            return Closing()
+        self._predict(passed_s)
+        self._stamp_ns = stamp_ns
+        return self._told()
+
     def _begin_at(self, distance_m: float) -> None:
         self._mean = np.array([distance_m, 0, 0])
         spread_m = max(_LEAST_M, self._noise * distance_m)

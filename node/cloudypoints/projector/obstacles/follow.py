@@ -14,7 +14,7 @@ from cloudypoints.corridor import Corridor
 from cloudypoints.geometry import Floats, Mount
 from cloudypoints.messages import CONDITIONS, Grid, Header, Obstacles
 from cloudypoints.projector.grid import grid_of
-from cloudypoints.projector.obstacles.closing import ClosingFilter
+from cloudypoints.projector.obstacles.closing import Closing, ClosingFilter
 from cloudypoints.projector.obstacles.evidence import (
     Evidence,
     Members,
@@ -135,8 +135,10 @@ class ObstacleFilter:
         range_m = seen.range_m
         thing = nearest_thing(scene, near, seen.pixel, range_m)
         corridor_m = self._corridor_m(seen)
-        nearest_rate = self._nearest_closing.update(thing.range_m, stamp_ns)
-        corridor_rate = self._corridor_closing.update(corridor_m, stamp_ns)
+        nearest_rate = _followed(self._nearest_closing, thing.range_m, thing.seen, stamp_ns)
+        corridor_rate = _followed(
+            self._corridor_closing, corridor_m, bool(near.support[count]), stamp_ns
+        )
         zones = self._watch.update(near.distance_m[count + 1 :], seen.zones, scene.mount, stamp_ns)
         return Obstacles(
             header=header,
@@ -213,6 +215,13 @@ def unknown(
 def reason_of(conditions: Sequence[str]) -> str:
     """The same in words."""
     return "; ".join(WORDS[condition] for condition in conditions)
+
+
+def _followed(closing: ClosingFilter, distance_m: float, seen: bool, stamp_ns: int) -> Closing:
+    """How a distance changes; one that is held, as nothing of it is seen, tells nothing new."""
+    if math.isfinite(distance_m) and not seen:
+        return closing.coast(stamp_ns)
+    return closing.update(distance_m, stamp_ns)
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,11 +2,13 @@
 
 New weak evidence counts when the next frame has it too; strong evidence counts at once. Once
 reported, half of the pixels keep an obstacle. When they are gone it is held for a moment at its
-last distance, with a support of 0, unless it has moved into the sector beside or out of sight.
+last distance, with a support of 0, unless it may have moved on: something stands as far away in a
+sector that it can have come to, or the picture's edge is as near.
 """
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 import cv2
@@ -21,6 +23,7 @@ _WEAK = 0.5  # times them keep what was reported
 _REACH = 0.1  # of its range: how far a thing may be from where it was
 _REACH_BINS = 4  # the same in bins, which are at most 1 / 32 of their range
 _GAP_S = 1.0  # a longer step between frames is another scene
+_ASIDE_MPS = 15.0  # things move no faster across the view, as the camera's own way makes them
 
 
 class Steady:
@@ -35,6 +38,7 @@ class Steady:
         """Forget everything: the next frame is believed as it is."""
         self._stamp_ns: int | None = None
         self._evident: Bools = np.zeros((0, 0), np.bool_)  # (G, B) of the last frame
+        self._told: Bools = np.zeros((0, 0), np.bool_)  # (G, B) where one may begin in this frame
         self._distance_m: Floats = np.zeros(0, np.float32)  # (G,) last reported
         self._category = np.zeros(0, np.uint8)
         self._seen_ns = np.zeros(0, np.int64)  # (G,) when each was last seen
@@ -55,7 +59,7 @@ class Steady:
             kept = there & faint & (pairs >= _WEAK * needed) & (pairs > 1)
             again = evident & self._around(self._evident)
             enough = kept | again | (pairs >= _STRONG * needed)
-        self._evident = evident
+        self._evident, self._told = evident, enough
         return enough
 
     def held(self, near: Nearest, stamp_ns: int) -> Nearest:
@@ -73,7 +77,9 @@ class Steady:
         seen = np.isfinite(near.distance_m)
         young = (stamp_ns - self._seen_ns) / 1e9 <= self._hold_s
         gone = near.distance_m > self._distance_m * (1 + 2 * _REACH)
-        hold = gone & young & ~self._moved(near.distance_m)
+        hold = gone & young
+        if hold.any():
+            hold &= ~self._moved(hold, (stamp_ns - (self._stamp_ns or 0)) / 1e9)
         self._seen_ns = np.where(seen & ~hold, stamp_ns, self._seen_ns)
         if not hold.any():
             return near
@@ -87,16 +93,20 @@ class Steady:
             group=near.group[kept],
         )
 
-    def _moved(self, distance_m: Floats) -> Bools:
-        """(G,) which sectors' things have moved on: beside, or over the picture's edge."""
-        sectors = self._tables.sectors
-        before, now = self._distance_m[:sectors], distance_m[:sectors]
-        moved = np.zeros(len(distance_m), np.bool_)
-        near_m = 2 * _REACH * before
-        with np.errstate(invalid="ignore"):
-            moved[1:sectors] = np.abs(now[:-1] - before[1:]) < near_m[1:]
-            moved[: sectors - 1] |= np.abs(now[1:] - before[:-1]) < near_m[:-1]
-        moved[[0, sectors - 1]] = True
+    def _moved(self, gone: Bools, passed_s: float) -> Bools:
+        """(G,) which sectors' things that are gone may have moved: aside, or out of the picture."""
+        tables, moved = self._tables, np.zeros(len(self._distance_m), np.bool_)
+        bearings_rad = tables.bearings_rad
+        for sector in np.flatnonzero(gone[: tables.sectors]):
+            distance_m = float(self._distance_m[sector])
+            way_m = _ASIDE_MPS * passed_s
+            aside_rad = way_m / distance_m + math.radians(tables.settings.sector_deg)
+            off_rad = np.abs(bearings_rad - bearings_rad[sector])
+            beside = (off_rad <= aside_rad) & (off_rad > 0)
+            least, most = tables.bins_of(np.float32([distance_m - way_m, distance_m + way_m]))
+            bins = slice(max(0, least - _REACH_BINS), most + _REACH_BINS + 1)
+            ends = off_rad[[0, -1]] < aside_rad
+            moved[sector] = ends.any() or self._told[: len(beside)][beside, bins].any()
         return moved
 
     def _one_hot(self) -> Bools:

@@ -26,6 +26,7 @@ class Thing:
     width_m: float = math.nan  # at right angles to its bearing, as far as it is seen
     height_m: float = math.nan  # its top above the ground, as far as the height band reaches
     category: int = 0
+    seen: bool = False  # in this frame; it may be held from those before
 
 
 def nearest_thing(scene: Scene, near: Nearest, pixel: np.ndarray, range_m: np.ndarray) -> Thing:
@@ -48,7 +49,7 @@ def nearest_thing(scene: Scene, near: Nearest, pixel: np.ndarray, range_m: np.nd
     bearing_rad = math.atan2(float(y.mean()), float(x.mean()))
     width_m, height_m = _extent(scene, whole, bearing_rad)
     category = int(np.bincount(standing.label[whole], minlength=len(Category)).argmax())
-    return Thing(float(range_m[sector]), bearing_rad, width_m, height_m, category)
+    return Thing(float(range_m[sector]), bearing_rad, width_m, height_m, category, seen=True)
 
 
 def _whole(scene: Scene, seed: int) -> np.ndarray:
