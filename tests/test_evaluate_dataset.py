@@ -149,11 +149,6 @@ def test_a_letterboxed_picture_is_measured_where_it_lies():
     assert measured.figures["abs_rel"] < 0.05  # half a pixel's worth of nearest pixels
 
 
-def test_evenly_spread_indices_take_both_ends():
-    assert dataset.spread(10, 3) == [0, 4, 9]
-    assert dataset.spread(3, 0) == dataset.spread(3, 9) == [0, 1, 2]
-
-
 def test_points_of_a_scatter_stand_where_the_geometry_puts_them():
     depth_m = np.full((48, 64), np.nan, np.float32)
     depth_m[10, 20] = 4.0
@@ -168,7 +163,7 @@ def test_the_command_writes_figures_and_a_page(tmp_path, monkeypatch, capsys):
     from cloudytools.evaluate.__main__ import main
 
     path = saved(tmp_path, ground_model())
-    arguments = ["data", "streets", str(tmp_path), "--model", path, "--limit", "2"]
+    arguments = ["dataset", "streets", str(tmp_path), "--model", path, "--limit", "2"]
     outputs = ["--json", str(tmp_path / "r.json"), "--report", str(tmp_path / "r.html")]
     assert main([*arguments, *outputs]) == 0
     assert "abs_rel" in capsys.readouterr().out

@@ -54,6 +54,11 @@ def test_relative_figures_do_not_depend_on_the_unit(depths):
     assert metrics.rmse(said_m * 100, true_m * 100) == pytest.approx(100 * metrics.rmse(*depths))
 
 
+def test_what_lies_beyond_a_range_does_not_count():
+    kept = metrics.within(np.array([0.4, 0.5, 80.0, 80.1, np.nan]), 0.5, 80.0)
+    np.testing.assert_array_equal(kept, np.float32([np.nan, 0.5, 80.0, np.nan, np.nan]))
+
+
 def test_median_scaling_takes_any_factor_out(depths):
     said_m, true_m = depths
     once = metrics.abs_rel(metrics.median_scaled(said_m, true_m), true_m)

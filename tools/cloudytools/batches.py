@@ -17,6 +17,7 @@ from torch.utils.data import Dataset as TorchDataset
 from cloudypoints.errors import ConfigError
 from cloudytools import augment
 from cloudytools.data import Dataset, Sample
+from cloudytools.data.reference import spread
 from cloudytools.experiment import Augmentation, Data, Stage
 
 
@@ -102,11 +103,10 @@ def training_loader(
 
 def measuring_loader(plain: Plain, stage: Stage, data: Data) -> DataLoader[Batch]:
     """Every validation picture once, in order; or as many as are asked for, evenly spread."""
-    count = min(data.validation_pictures or len(plain), len(plain))
     return DataLoader(
         plain,
         batch_size=stage.batch,
-        sampler=np.linspace(0, len(plain) - 1, count).astype(int).tolist(),
+        sampler=spread(len(plain), data.validation_pictures or len(plain)),
         num_workers=data.workers,
         worker_init_fn=_one_thread,
     )

@@ -81,7 +81,10 @@ def read_record(path: Path) -> Record:
     beside = path.with_suffix(".json")
     for needed in (path, beside):
         if not needed.is_file():
-            raise ModelError(f"{needed}: no such file; a run's folder holds {LAST} and its JSON")
+            raise ModelError(
+                f"{needed}: no such file; a run's folder holds {LAST} and its JSON after its "
+                f"first epoch"
+            )
     try:
         return Record.model_validate_json(beside.read_text(encoding="utf-8"))
     except ValidationError as error:
@@ -94,7 +97,7 @@ def replacing(path: Path) -> Iterator[Path]:
 
     Raises ModelError where it cannot be written (a full disk); what was begun is removed.
     """
-    fresh = path.with_suffix(".new")
+    fresh = path.with_name(f"{path.name}.new")
     fresh.parent.mkdir(parents=True, exist_ok=True)
     try:
         yield fresh

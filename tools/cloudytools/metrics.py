@@ -65,6 +65,16 @@ def delta(depth_m: Array, true_m: Array, factor: float = 1.25) -> float:
     return _mean(np.maximum(depth_m / true_m, true_m / depth_m) < factor)
 
 
+def within(true_m: Array, near_m: float, far_m: float) -> NDArray[np.float32]:
+    """The truth of this range, NaN elsewhere: what lies beyond a model's or a test's range.
+
+    Papers end at 80 m outdoors, after Eigen et al. 2014.
+    """
+    with np.errstate(invalid="ignore"):
+        inside = (true_m >= near_m) & (true_m <= far_m)
+    return np.where(inside, true_m, np.nan).astype(np.float32)
+
+
 def median_scaled(depth_m: Array, true_m: Array) -> Floats:
     """`depth_m` times the one factor that gives it the truth's median."""
     known_m, known_true_m = _known(depth_m, true_m)

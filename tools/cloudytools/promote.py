@@ -2,7 +2,7 @@
 
 A file becomes NAME's champion only if its evaluation is not worse than the champion's: none of the
 figures that decide (AbsRel or WHDR, mIoU, mask IoU, as far as both have them). Both must have been
-measured on equal data (`cloudytools.evaluate data ... --json`). The registry is MLflow's, in the
+measured on equal data (`cloudytools.evaluate dataset ... --json`). The registry is MLflow's, in the
 SQLite file of the runs; every promoted file is kept there.
 """
 
@@ -23,7 +23,7 @@ from cloudytools.tracking import client
 CHAMPION = "champion"  # the alias of the version that is in use
 
 _EXAMPLES = """examples:
-  python -m cloudytools.evaluate data streets cache/streets --model street.onnx --json new.json
+  python -m cloudytools.evaluate dataset streets cache/streets --model street.onnx --json new.json
   python -m cloudytools.promote street.onnx --as street --evaluation new.json
 """
 
@@ -54,7 +54,7 @@ def _measured(file: Path, evaluation: Path) -> dict[str, Any]:
         raise ConfigError(f"{error.filename}: cannot be read: {error.strerror}") from error
     except (ValueError, TypeError, KeyError) as error:
         raise ConfigError(
-            f"{evaluation}: not written by `cloudytools.evaluate data --json`: {error}"
+            f"{evaluation}: not written by `cloudytools.evaluate dataset --json`: {error}"
         ) from error
     if not mine:
         raise ConfigError(f"{evaluation}: does not measure {file} (another digest)")

@@ -27,7 +27,8 @@ from cloudypoints.geometry import Camera, Intrinsics
 from cloudypoints.inference import Model, ModelCard
 from cloudytools import data
 from cloudytools.data import Dataset, Sample
-from cloudytools.evaluate.dataset import ASSUMED_FOV_RAD, MAIN, main_figure, spread
+from cloudytools.data.reference import spread
+from cloudytools.evaluate.dataset import ASSUMED_FOV_RAD, MAIN, main_figure
 from cloudytools.evaluate.dataset_command import evaluated
 from cloudytools.experiment import Data
 from cloudytools.export import write

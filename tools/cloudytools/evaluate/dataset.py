@@ -1,9 +1,9 @@
 """An exported model against any dataset, through the node's own inference.
 
 The truth is brought onto the model's grid (nearest pixels); each sample is inferred with its own
-camera where the dataset knows one. Figures are means over samples, IoU is of all pixels together.
-Depth without metres is measured by its order, and by AbsRel after the scale and shift of least
-squares in inverse depth.
+camera where the dataset knows one. Truth beyond 80 m does not count. Figures are means over
+samples, IoU is of all pixels together. Depth without metres is measured by its order, and by AbsRel
+after the scale and shift of least squares in inverse depth.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -25,6 +25,7 @@ from cloudytools import augment, metrics
 from cloudytools.data import Dataset, Sample
 
 _RANGES = {f"{a} to {b} m": (a, b) for a, b in itertools.pairwise((0, 5, 10, 20, 40, 80))}
+FARTHEST_M = 80.0  # of the truth that counts, as papers have it
 ASSUMED_FOV_RAD = 1.2  # of pictures whose dataset knows no camera
 # The figure that ranks samples and decides a promotion, best first; whether less of it is better.
 MAIN = {"abs_rel": True, "whdr": True, "mean_iou": False, "mask_iou": False}
@@ -147,6 +148,8 @@ def measure(model: Model, sample: Sample) -> Measured:
         None if result.mask is None else result.mask[cut],
     )
     on_grid = augment.stretched(sample, (width, height))
+    if on_grid.depth_m is not None:
+        on_grid = replace(on_grid, depth_m=metrics.within(on_grid.depth_m, 0, FARTHEST_M))
     figures = figures_of(on_grid, result, model.card.depth)
     if model.card.depth == "metric":
         noisy = [model.infer_fitted([_noisy(fitted, seed)], [view])[0].depth for seed in (0, 1)]
@@ -186,12 +189,6 @@ def counted_pixels(sample: Sample) -> NDArray[np.bool_]:
 def main_figure(figures: Mapping[str, float]) -> str:
     """The figure that ranks: the first of `MAIN` that is there; "" where none is."""
     return next((name for name in MAIN if name in figures), "")
-
-
-def spread(count: int, limit: int) -> list[int]:
-    """At most `limit` indices of `count`, evenly spread; all of them for 0."""
-    wanted = min(limit or count, count)
-    return np.linspace(0, count - 1, wanted).astype(int).tolist() if count else []
 
 
 def _metric_figures(depth_m: NDArray[np.float32], true_m: NDArray[np.float32]) -> dict[str, float]:

@@ -1,4 +1,4 @@
-"""`python -m cloudytools.evaluate data`: one model or two on any dataset, as a table and a page."""
+"""`python -m cloudytools.evaluate dataset`: one model or two on a dataset, as table and page."""
 
 from __future__ import annotations
 
@@ -18,20 +18,21 @@ from cloudypoints.inference import Model
 from cloudypoints.messages import CATEGORY_NAMES
 from cloudytools import data
 from cloudytools.data import Dataset
+from cloudytools.data.reference import spread
 from cloudytools.evaluate import dataset, page
 
 _SHOWN = 4  # worst ones, and as many best ones
 _EPILOG = """\
 examples:
-  python -m cloudytools.evaluate data streets cache/tiny/streets --report report.html
-  python -m cloudytools.evaluate data cityscapes cache/cityscapes --model new.onnx --model old.onnx
+  python -m cloudytools.evaluate dataset streets cache/tiny/streets --report report.html
+  python -m cloudytools.evaluate dataset cityscapes cityscapes --model new.onnx --model old.onnx
 """
 
 
 def add(commands: Any) -> None:
     """Add the command to the parser."""
     parser = commands.add_parser(
-        "data",
+        "dataset",
         help="a model on a dataset: table, worst and best pictures, HTML report",
         description=dataset.__doc__,
         epilog=_EPILOG,
@@ -72,7 +73,7 @@ def evaluated(
     models: Sequence[Model], opened: Dataset, limit: int = 0
 ) -> tuple[dict[str, Any], list[list[dataset.Measured]]]:
     """The report, and each model's worst and best samples. Raises SourceError without a sample."""
-    indices = dataset.spread(len(opened), limit)
+    indices = spread(len(opened), limit or len(opened))
     skipped: dict[str, str] = dict(opened.missing)
     summaries, shown = [], []
     for model in models:

@@ -14,7 +14,7 @@ import numpy as np
 from cloudypoints.errors import MissingExtra
 from cloudypoints.geometry import Camera, Intrinsics
 from cloudytools import pictures
-from cloudytools.evaluate.dataset import ASSUMED_FOV_RAD, MAIN, Measured
+from cloudytools.evaluate.dataset import ASSUMED_FOV_RAD, FARTHEST_M, MAIN, Measured
 from cloudytools.evaluate.scatter import scatter
 
 _STYLE = """
@@ -162,7 +162,8 @@ def _gallery(model: Mapping[str, Any], samples: Sequence[Measured]) -> str:
     order = "highest" if MAIN.get(model["main"], True) else "lowest"
     return (
         f"<h2>Worst and best of {html.escape(model['name'])}</h2><p class=note>From the {order} "
-        f"{model['main']} on. From the left: the picture, then truth and prediction in turn.</p>"
+        f"{model['main']} on. From the left: the picture, then truth and prediction in turn; "
+        f"black is unknown, or beyond the {FARTHEST_M:.0f} m that count.</p>"
         f"{shown}{points}"
     )
 

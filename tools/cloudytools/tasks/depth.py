@@ -48,9 +48,9 @@ class DepthTask:
         )
 
     def figures(self, batch: Batch, prediction: Tensor) -> dict[str, float]:
-        """AbsRel, RMSE and δ1."""
+        """AbsRel, RMSE and δ1 within the valid range."""
         depth_m = prediction.exp().clamp(*self.valid_range_m).cpu().numpy()
-        true_m = batch.depth_m.cpu().numpy()
+        true_m = metrics.within(batch.depth_m.cpu().numpy(), *self.valid_range_m)
         return {
             "abs_rel": metrics.abs_rel(depth_m, true_m),
             "rmse_m": metrics.rmse(depth_m, true_m),

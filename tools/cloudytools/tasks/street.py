@@ -35,9 +35,10 @@ class StreetTask:
         return street_loss(prediction, true_log_depth, batch.labels, self.parts)
 
     def figures(self, batch: Batch, prediction: Prediction) -> dict[str, float]:
-        """AbsRel, δ1 and pixel accuracy."""
+        """AbsRel and δ1 within the valid range, pixel accuracy."""
         depth_m = prediction.log_depth.exp().clamp(*self.valid_range_m).cpu().numpy()
-        true_m, labels = batch.depth_m.cpu().numpy(), batch.labels.cpu().numpy()
+        true_m = metrics.within(batch.depth_m.cpu().numpy(), *self.valid_range_m)
+        labels = batch.labels.cpu().numpy()
         return {
             "abs_rel": metrics.abs_rel(depth_m, true_m),
             "delta": metrics.delta(depth_m, true_m),

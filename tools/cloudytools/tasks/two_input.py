@@ -37,15 +37,16 @@ class TwoInputTask:
         return self.parts.mask * mask + self.parts.depth * depth
 
     def figures(self, batch: Batch, prediction: Foreground) -> dict[str, float]:
-        """IoU and F1 of the mask over the batch's known pixels; AbsRel."""
+        """IoU and F1 of the mask over the batch's known pixels; AbsRel in the valid range."""
         truth = batch.mask.cpu().numpy()
         known = np.isfinite(truth)
         said, true = prediction.mask_logit.cpu().numpy()[known] > 0, truth[known] > 0.5
         depth_m = prediction.log_depth.exp().clamp(*self.valid_range_m).cpu().numpy()
+        true_m = metrics.within(batch.depth_m.cpu().numpy(), *self.valid_range_m)
         return {
             "mask_iou": metrics.mask_iou(said, true),
             "mask_f1": metrics.mask_f1(said, true),
-            "abs_rel": metrics.abs_rel(depth_m, batch.depth_m.cpu().numpy()),
+            "abs_rel": metrics.abs_rel(depth_m, true_m),
         }
 
     def labels(self, prediction: Foreground) -> None:

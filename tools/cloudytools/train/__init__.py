@@ -9,10 +9,13 @@ all runs.
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Sequence
 from pathlib import Path
 
 import lightning
-from lightning.pytorch.callbacks import EarlyStopping, EMAWeightAveraging, TQDMProgressBar
+from lightning.pytorch.callbacks import Callback, EarlyStopping, EMAWeightAveraging, ProgressBar
+from lightning.pytorch.utilities import rank_zero_only
 
 from cloudypoints.errors import ConfigError, SourceError
 from cloudytools import checkpoint
@@ -21,6 +24,8 @@ from cloudytools.experiment import Experiment
 from cloudytools.tracking import Tracker, Untracked
 from cloudytools.train.keeper import Keeper, predictions_picture
 from cloudytools.train.module import PREFIX, Training, TrainingData
+
+log = logging.getLogger(__name__)
 
 __all__ = ["Training", "TrainingData", "main", "predictions_picture"]
 
@@ -31,8 +36,9 @@ def main(
     *,
     resume: bool = False,
     tracker: Tracker | None = None,
+    shown_by: Sequence[Callback] = (),
 ) -> Path:
-    """Train to the end; the run's folder.
+    """Train to the end, shown by callbacks such as `progress.Bar`; the run's folder.
 
     Raises ConfigError where it cannot begin, SourceError where a sample stops it (its name is in
     the message), ModelError where a checkpoint cannot be used or written.
@@ -41,9 +47,12 @@ def main(
     last = folder / checkpoint.LAST
     _check_folder(experiment, last, resume)
     lightning.seed_everything(experiment.seed, verbose=False)
-    tracker = tracker or Untracked()
+    if tracker is None or rank_zero_only.rank:  # one device writes for all
+        tracker = Untracked()
     model, data = _prepared(experiment)
-    trainer = _trainer(experiment, Keeper(folder, data, tracker))
+    if resume:
+        _check_data(data, last)
+    trainer = _trainer(experiment, [Keeper(folder, data, tracker), *shown_by])
     with tracker.run(experiment, folder, data.train.fingerprint):
         try:
             if not resume:
@@ -63,6 +72,9 @@ def _keep_reference(data: TrainingData, folder: Path) -> None:
 def _prepared(experiment: Experiment) -> tuple[Training, TrainingData]:
     geometry = experiment.task.family == "street"
     data = TrainingData(experiment, geometry=geometry)
+    if data.train.missing:
+        name, fault = next(iter(data.train.missing.items()))
+        log.warning("samples left out: %d, such as %s: %s", len(data.train.missing), name, fault)
     model = Training(experiment, data.pictures)
     data.check_truths(model.task.truths)
     if experiment.begin_with:
@@ -70,12 +82,8 @@ def _prepared(experiment: Experiment) -> tuple[Training, TrainingData]:
     return model, data
 
 
-def _trainer(experiment: Experiment, keeper: Keeper) -> lightning.Trainer:
-    callbacks = [
-        EMAWeightAveraging(decay=experiment.average_decay),
-        TQDMProgressBar(refresh_rate=20),
-        keeper,
-    ]
+def _trainer(experiment: Experiment, more: Sequence[Callback]) -> lightning.Trainer:
+    callbacks = [EMAWeightAveraging(decay=experiment.average_decay), *more]
     if experiment.patience:
         callbacks.append(EarlyStopping(f"{PREFIX}loss", patience=experiment.patience))
     return lightning.Trainer(
@@ -88,6 +96,7 @@ def _trainer(experiment: Experiment, keeper: Keeper) -> lightning.Trainer:
         num_sanity_val_steps=0,
         logger=False,  # the keeper's metrics.csv goes on where a killed run ended
         callbacks=callbacks,
+        enable_progress_bar=any(isinstance(one, ProgressBar) for one in more),
         enable_model_summary=False,
     )
 
@@ -102,6 +111,15 @@ def _check_folder(experiment: Experiment, last: Path, resume: bool) -> None:
         raise ConfigError(
             f"{last} is of another configuration ({_differing(begun, experiment)}): resume with "
             f"the one it began with"
+        )
+
+
+def _check_data(data: TrainingData, last: Path) -> None:
+    begun, now = checkpoint.read_record(last).data_fingerprint, data.train.fingerprint
+    if begun != now:
+        raise ConfigError(
+            f"{data.experiment.data.train}: its data changed since {last} was written (fingerprint "
+            f"{begun}, now {now}): begin anew under another name"
         )
 
 

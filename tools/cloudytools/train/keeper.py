@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -39,22 +40,34 @@ class Keeper(CheckpointCallback):
                 f"epoch {record.epoch}: the validation loss is {loss}; the last good checkpoint "
                 f"stays in {self.folder}"
             )
-        last, best = self.folder / checkpoint.LAST, self.folder / checkpoint.BEST
+        last = self.folder / checkpoint.LAST
         if not trainer.is_global_zero:
             trainer.save_checkpoint(last)  # writes nothing, but the first device waits for it
             return
         with checkpoint.replacing(last) as fresh:
             trainer.save_checkpoint(fresh)
-        checkpoint.write_record(last, record)
-        if not best.exists() or loss < checkpoint.read_record(best).scores[f"{PREFIX}loss"]:
-            for path, kept in (
-                (last, best),
-                (last.with_suffix(".json"), best.with_suffix(".json")),
-            ):
-                shutil.copyfile(path, kept)
-        _append(self.folder / "metrics.csv", {"epoch": record.epoch, **record.scores})
-        picture = self._show(module, record.epoch)
+            picture = self._keep(module, record, fresh)
         self.tracker.epoch(record, picture)
+
+    def _keep(self, module: Training, record: checkpoint.Record, fresh: Path) -> Path:
+        """All that an epoch leaves but `last.ckpt` itself, which takes its name when this is done.
+
+        So a run that is killed in here does the epoch again, and writes the same once more.
+        """
+        best = self.folder / checkpoint.BEST
+        if not best.exists() or self._is_best(record, best):
+            with checkpoint.replacing(best) as fresh_best:
+                shutil.copyfile(fresh, fresh_best)
+            checkpoint.write_record(best, record)
+        _add_row(self.folder / "metrics.csv", {"epoch": record.epoch, **record.scores})
+        picture = self._show(module, record.epoch)
+        checkpoint.write_record(self.folder / checkpoint.LAST, record)
+        return picture
+
+    @staticmethod
+    def _is_best(record: checkpoint.Record, best: Path) -> bool:
+        loss = f"{PREFIX}loss"
+        return record.scores[loss] < checkpoint.read_record(best).scores[loss]
 
     def _record(self, trainer: Any) -> checkpoint.Record:
         figures = {name: float(value) for name, value in trainer.callback_metrics.items()}
@@ -84,8 +97,11 @@ def predictions_picture(task: Task, batch: Batch, prediction: Any) -> pictures.P
     return pictures.side_by_side([task.shown(batch, prediction, row) for row in range(rows)])
 
 
-def _append(path: Path, row: dict[str, float]) -> None:
-    """A line more in a CSV file, with a heading if it is the first."""
-    heading = "" if path.exists() else ",".join(row) + "\n"
-    with path.open("a", encoding="utf-8") as table:
-        table.write(heading + ",".join(f"{value:.6g}" for value in row.values()) + "\n")
+def _add_row(path: Path, row: Mapping[str, float]) -> None:
+    """The epoch's line in a CSV file, in place of any of this epoch or a later one."""
+    lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else [",".join(row)]
+    before = [line for line in lines[1:] if int(line.partition(",")[0]) < row["epoch"]]
+    known = lines[0].split(",")
+    fresh = ",".join(f"{row[name]:.6g}" if name in row else "" for name in known)
+    with checkpoint.replacing(path) as table:
+        table.write_text("\n".join([lines[0], *before, fresh, ""]), encoding="utf-8")

@@ -7,6 +7,7 @@ from functools import cached_property
 from typing import Any
 
 import lightning
+import numpy as np
 import torch
 from torch import Tensor
 from torch.utils.data import DataLoader
@@ -16,10 +17,12 @@ from cloudypoints.errors import ConfigError, SourceError
 from cloudypoints.messages import Category
 from cloudytools import data
 from cloudytools.batches import Batch, Plain, Varied, measuring_loader, training_loader
+from cloudytools.data.reference import spread
 from cloudytools.experiment import Experiment, Stage
 from cloudytools.tasks import task_of
 
 PREFIX = "validation_"  # of the averaged weights' figures on the validation data
+_LOOKED_AT = 4  # training pictures, before anything begins: some may be without any truth
 
 
 class Training(lightning.LightningModule):
@@ -47,9 +50,9 @@ class Training(lightning.LightningModule):
     def validation_step(self, batch: Batch, index: int) -> None:
         """Figures of one batch, by the averaged weights."""
         prediction = self.task.predict(batch)
-        figures = {"loss": float(self.task.loss(batch, prediction, index))}
-        figures |= self.task.figures(batch, prediction)
+        figures = self.task.figures(batch, prediction)
         known = {f"{PREFIX}{name}": v for name, v in figures.items() if math.isfinite(v)}
+        known[f"{PREFIX}loss"] = float(self.task.loss(batch, prediction, index))
         self.log_dict(known, batch_size=len(batch.image), prog_bar=True, sync_dist=True)
         labels = self.task.labels(prediction)
         if labels is not None:
@@ -67,7 +70,7 @@ class Training(lightning.LightningModule):
         cycle = torch.optim.lr_scheduler.OneCycleLR(
             optimiser,
             wanted.learning_rate,
-            self._steps(),
+            self.steps,
             pct_start=wanted.warm_up,
             cycle_momentum=False,
         )
@@ -76,7 +79,8 @@ class Training(lightning.LightningModule):
             "lr_scheduler": {"scheduler": cycle, "interval": "step"},
         }
 
-    def _steps(self) -> int:
+    @property
+    def steps(self) -> int:
         """Optimiser steps over all stages, on each of the devices."""
         share = math.ceil(self.pictures / self.trainer.world_size)
         stages = self.experiment.stages
@@ -140,15 +144,15 @@ class TrainingData(lightning.LightningDataModule):
         return measuring_loader(plain, self._stage, self.experiment.data)
 
     def check_truths(self, truths: tuple[str, ...]) -> None:
-        """Raises ConfigError where the first training picture lacks what the family learns from."""
-        first = Plain(self.train, self._stage_at(0), geometry=self.geometry)[0]
+        """Raises ConfigError where training pictures lack what the family learns from."""
+        plain = Plain(self.train, self._stage_at(0), geometry=self.geometry)
+        looked_at = [plain[index] for index in spread(len(plain), _LOOKED_AT)]
         for name in truths:
-            field = getattr(first, name)
-            known = field > 0 if name == "labels" else field == field  # noqa: PLR0124 - not NaN
-            if not known.any():
+            if not any(_known(name, getattr(one, name)) for one in looked_at):
                 raise ConfigError(
-                    f"{first.name}: no known pixel of {name}, which this family learns from; "
-                    f"does {self.experiment.data.kind} have it?"
+                    f"{self.experiment.data.train}: no known pixel of {name}, which this family "
+                    f"learns from, in {', '.join(one.name for one in looked_at)}; does "
+                    f"{self.experiment.data.kind} have it?"
                 )
 
     @property
@@ -170,3 +174,8 @@ class TrainingData(lightning.LightningDataModule):
                 f"{self.experiment.data.train}: {self.pictures} pictures are less than a batch "
                 f"of {largest} on {self.experiment.devices} devices"
             )
+
+
+def _known(name: str, truth: Any) -> bool:
+    """Whether any pixel has a truth."""
+    return bool((truth > 0).any() if name == "labels" else np.isfinite(truth).any())
