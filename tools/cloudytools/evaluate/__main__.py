@@ -16,7 +16,14 @@ from rich.table import Table
 from cloudypoints.errors import CloudyPointsError
 from cloudypoints.inference import Model
 from cloudytools import pictures
-from cloudytools.evaluate import dataset_command, drift_command, lidar, obstacle_command
+from cloudytools.evaluate import (
+    categories,
+    dataset_command,
+    drift_command,
+    flicker,
+    lidar,
+    obstacle_command,
+)
 
 _COLUMNS = {
     "abs_rel": "AbsRel",
@@ -97,6 +104,8 @@ def _parser() -> argparse.ArgumentParser:
     dataset_command.add(commands)
     drift_command.add(commands)
     obstacle_command.add(commands)
+    categories.add(commands)
+    flicker.add(commands)
     return parser
 
 
