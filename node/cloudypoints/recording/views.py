@@ -43,6 +43,8 @@ BULK: Mapping[str, str] = {
 _FLOAT32, _UINT8 = 7, 1  # foxglove.PackedElementField.NumericType
 # Our names of a point's fields, and those by which viewers know colours.
 _FIELD_NAMES = {"r": "red", "g": "green", "b": "blue"}
+# Written out: readers take a pose without one of the two for a broken one.
+_ORIGIN = {"position": {"x": 0.0}, "orientation": {"w": 1.0}}
 _OBSTACLE_HEIGHT_M = 1.0  # of the boxes that stand for them
 _LEAST_WIDTH_M = 0.2
 
@@ -180,7 +182,7 @@ def _points(view: str, header: Header, points: Any) -> View:
         "PointCloud",
         view,
         header,
-        pose={"orientation": {"w": 1.0}},
+        pose=_ORIGIN,
         point_stride=POINT.itemsize,
         fields=_point_fields(),
         data=points.tobytes(),
