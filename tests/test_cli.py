@@ -19,7 +19,7 @@ from cloudypoints.cli.table import metres, seconds
 from cloudypoints.errors import NoMessage
 from cloudypoints.publisher import Publisher
 from cloudypoints.subscriber import subscribe
-from onnx_models import card_of, ground_model, saved, stripped
+from onnx_models import RELATIVE, SEGMENTATION, TWO_INPUT, byte_model, ground_model, saved, stripped
 from ports import free_port
 
 COMMAND = [sys.executable, "-m", "cloudypoints"]
@@ -175,9 +175,8 @@ def test_a_source_that_cannot_be_read_is_one_line(model, endpoint, tmp_path, cap
     [
         (b"not a model", "not a model that onnxruntime opens"),
         (stripped(ground_model()), "no 'cloudypoints' entry"),
-        (ground_model(card_of(depth="inverse", unit="1/m")), "set [cloud] scale"),
     ],
-    ids=["no model", "no card", "no metres"],
+    ids=["no model", "no card"],
 )
 def test_a_model_that_cannot_be_used_is_one_line(
     pictures, endpoint, tmp_path, capsys, content, says
@@ -186,6 +185,41 @@ def test_a_model_that_cannot_be_used_is_one_line(
     code, line = fails(capsys, "run", str(pictures), "--model", path, "-e", endpoint)
     assert says in line
     assert code == 1
+
+
+def test_a_model_that_lacks_its_background_is_one_line(pictures, endpoint, tmp_path, capsys):
+    path = saved(tmp_path, byte_model(**TWO_INPUT))
+    code, line = fails(capsys, "run", str(pictures), "--model", path, "-e", endpoint)
+    assert "set --background FILE" in line
+    assert code == 2
+
+
+def test_a_scale_that_makes_no_metres_is_one_line(pictures, endpoint, tmp_path, capsys):
+    path = saved(tmp_path, byte_model(**SEGMENTATION))
+    arguments = ("run", str(pictures), "--model", path, "--scale", "2", "-e", endpoint)
+    code, line = fails(capsys, *arguments)
+    assert "segmentation gives no depth that [cloud] scale could make metres of" in line
+    assert code == 1
+
+
+@pytest.mark.parametrize(
+    "family",
+    [
+        (byte_model(**RELATIVE), (), "first relative"),
+        (byte_model(**SEGMENTATION), (), "first labels"),
+        (byte_model(**TWO_INPUT), ("--background", "median:0.2"), "first cloud"),
+    ],
+    ids=["relative", "segmentation", "two inputs"],
+)
+def test_a_node_of_any_family_says_when_its_first_result_came_and_draws_it(
+    pictures, endpoint, tmp_path, capsys, family
+):
+    model, options, first = family
+    path, picture = saved(tmp_path, model), tmp_path / "seen.png"
+    arguments = ["run", str(pictures), "--model", path, "--loop", "--seconds", "2", "-e", endpoint]
+    assert main([*arguments, *options, "--picture", str(picture)]) == 0
+    assert first in capsys.readouterr().out
+    assert picture.stat().st_size > 5000
 
 
 def test_a_stream_that_does_not_answer_is_one_line_without_its_password(tmp_path, capsys, model):

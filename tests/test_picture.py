@@ -17,7 +17,9 @@ from cloudypoints.messages import (
     Header,
     Image,
     Labels,
+    Mask,
     Obstacles,
+    Relative,
 )
 from cloudypoints.picture import Instant, overview, save_picture
 from cloudypoints.picture.above import placing
@@ -324,3 +326,38 @@ def test_a_jpeg_is_written_too(tmp_path, picture):
 def test_an_unknown_picture_format_is_refused_with_the_known_ones(tmp_path, picture):
     with pytest.raises(ConfigError, match=r"known are \.png, \.jpg, \.jpeg"):
         save_picture(tmp_path / "a.gif", picture)
+
+
+# --- Models without metres ------------------------------------------------------------------------
+
+
+def seen(**pieces) -> Instant:
+    """A grey picture, and what a model made of it."""
+    return Instant(image=Image(header_of(), np.full((48, 64, 3), 120, np.uint8)), **pieces)
+
+
+def test_nearness_is_red_where_it_is_near_and_said_to_have_no_metres():
+    nearness = np.tile(np.linspace(0, 5, 64, dtype=np.float32), (48, 1))
+    relative = Relative(header_of(), nearness, "inverse")
+    canvas = overview(seen(relative=relative)).astype(int)
+    right = canvas[84:, 810:]  # the second of two panels
+    near, far = right[400, 600], right[400, 60]
+    assert near[0] > near[2] + 100
+    assert far[2] > far[0] + 50
+    assert (overview(seen(relative=relative, labels=street().labels)) != canvas).any()
+
+
+@pytest.mark.parametrize("nearness", [np.nan, 0.0, 3.0])
+def test_nearness_that_is_unknown_or_the_same_everywhere_is_a_picture_too(nearness):
+    flat = np.full((48, 64), nearness, np.float32)
+    assert overview(seen(relative=Relative(header_of(), flat, "inverse"))).shape == (900, 1600, 3)
+
+
+def test_what_stands_before_the_background_is_left_bright():
+    mask = np.zeros((48, 64), np.uint8)
+    mask[:, 32:] = 255
+    alone = overview(seen(mask=Mask(header_of(), mask)))[84:, 810:]
+    assert alone[400, 600].tolist() == [120, 120, 120]
+    assert alone[400, 100].tolist() == [30, 30, 30]
+    beside = overview(replace(street(), labels=None, mask=Mask(header_of(), mask)))
+    assert (beside != overview(replace(street(), labels=None))).any()

@@ -186,7 +186,9 @@ def test_two_cameras_learn_their_own_backgrounds_and_are_inferred_together(tmp_p
 
 def test_obstacles_are_not_called_stale_where_nobody_looks_for_them(tmp_path):
     chosen = settings(saved(tmp_path, byte_model(**SEGMENTATION)), publisher={"stale_after_s": 0.1})
-    with Node(chosen, open_source=opener(front=Staged(1, live=True))) as node:
-        with listening(node, "labels", "obstacles", "status") as subscription:
-            said = [subscription.read(10) for _ in range(2)]
+    with (
+        Node(chosen, open_source=opener(front=Staged(1, live=True))) as node,
+        listening(node, "obstacles", "status") as subscription,
+    ):
+        said = [subscription.read(10) for _ in range(2)]  # over a second of silence
     assert not any(KIND_OF[type(message)] == "obstacles" for message in said)

@@ -59,6 +59,13 @@ def by_distance(distance_m: ArrayLike) -> Colours:
     return turbo(distance_share(distance_m))
 
 
+def by_nearness(nearness: ArrayLike) -> Colours:
+    """Nearness in no unit: near is red, far is blue, by the nearest and farthest fiftieth seen."""
+    known = np.asarray(nearness)[np.isfinite(nearness)]
+    far, near = np.percentile(known, (2, 98)) if known.size else (0.0, 1.0)
+    return turbo((np.asarray(nearness) - far) / max(near - far, np.finfo(np.float32).tiny))
+
+
 def by_height(height_m: ArrayLike) -> Colours:
     """Metres above the ground: low is blue, high is red."""
     return turbo((np.asarray(height_m) - LOW_M) / (HIGH_M - LOW_M))

@@ -11,7 +11,7 @@ import numpy as np
 
 from cloudypoints.cli.table import LiveTable, Row, metres, seconds
 from cloudypoints.errors import NoMessage
-from cloudypoints.messages import CATEGORY_NAMES, KIND_OF, Cloud, Message, Obstacles, Status
+from cloudypoints.messages import CATEGORY_NAMES, KIND_OF, Message, Obstacles, Status
 from cloudypoints.subscriber import Subscription, subscribe
 from cloudypoints.timing import Deadline, monotonic_s
 
@@ -21,8 +21,15 @@ if TYPE_CHECKING:
 
 _COLUMNS = ("camera", "capture", "rate", "age", "inference", "dropped", "nearest")
 _TRUTH_COLUMNS = ("truth", "error")
-_PIECES = {"cloud", "depth", "labels", "image", "obstacles"}  # of a whole frame
+_ABOUT = ("cloud", "relative", "mask", "labels")  # what a model is run for, in this order
+_PIECES = {*_ABOUT, "depth", "image", "obstacles"}  # of a whole frame, as far as its model gives it
 _LAST_COLUMNS = ("corridor", "state", "why")
+
+
+def main_kind(subscription: Subscription, camera: str) -> str:
+    """Of what is published of a camera, that which the rest is about; a cloud before anything."""
+    heard = (kind for kind in _ABOUT if f"{kind}/{camera}" in subscription.topics)
+    return next(heard, "cloud")
 
 
 class Truth:
@@ -67,7 +74,8 @@ class Watch:
             while not (enough() or end.over or self._node.wait(0)):
                 if self._follow(subscription) and first:
                     first = False
-                    print(f"first cloud {monotonic_s() - self._start_s:.1f} s after the start")
+                    kind = main_kind(subscription, next(iter(self._node.lines)))
+                    print(f"first {kind} {monotonic_s() - self._start_s:.1f} s after the start")
                 table.show([self._row(subscription, name) for name in self._node.lines])
         self._node.wait(0)
 
@@ -79,17 +87,18 @@ class Watch:
             print("no frame came whole: no picture")
             return
         save_picture(path, overview(self._whole))
-        print(f"{path}: the last frame, as picture, depth, categories and cloud")
+        print(f"{path}: the last frame, with all that was made of it")
 
     def _follow(self, subscription: Subscription) -> bool:
-        """Take the next message; whether it was a cloud."""
+        """Take the next message; whether it is what the model is run for."""
         try:
             message = subscription.read(0.2)
         except NoMessage:
             return False
-        if KIND_OF[type(message)] in _PIECES:
+        kind = KIND_OF[type(message)]
+        if kind in _PIECES:
             self._collect(message, subscription)
-        return isinstance(message, Cloud)
+        return kind in _ABOUT and kind == main_kind(subscription, message.header.camera)
 
     def _collect(self, message: Message, subscription: Subscription) -> None:
         """Keep what belongs to one frame together, and the frame once it is whole."""
@@ -100,9 +109,10 @@ class Watch:
         if frames != {(header.camera, header.frame)}:
             self._coming = {}
         self._coming[KIND_OF[type(message)]] = message
-        labelled = f"labels/{header.camera}" in subscription.topics
-        if set(self._coming) >= (_PIECES if labelled else _PIECES - {"labels"}):
-            health = subscription.health(f"cloud/{header.camera}")
+        heard = {kind for kind in _PIECES if f"{kind}/{header.camera}" in subscription.topics}
+        if "image" in self._coming and set(self._coming) >= heard:
+            kind = main_kind(subscription, header.camera)
+            health = subscription.health(f"{kind}/{header.camera}")
             truth = {"nearest_m": self._truth.nearest_m(header.stamp_ns)} if self._truth else {}
             self._whole = Instant(
                 **self._coming,  # type: ignore[arg-type]  # each under the name of its kind
@@ -112,7 +122,7 @@ class Watch:
             )
 
     def _row(self, subscription: Subscription, name: str) -> Row:
-        health = subscription.health(f"cloud/{name}")
+        health = subscription.health(f"{main_kind(subscription, name)}/{name}")
         status = subscription.latest(f"status/{name}")
         obstacles = subscription.latest(f"obstacles/{name}")
         line = self._node.lines[name]
@@ -126,14 +136,21 @@ class Watch:
             seconds(health.age_s),
             f"{inference_ms:.1f} ms",
             str(line.dropped),
-            *self._distances(obstacles if isinstance(obstacles, Obstacles) else None),
+            *self._distances(
+                obstacles if isinstance(obstacles, Obstacles) else None,
+                "no data" if main_kind(subscription, name) == "cloud" else "no metres",
+                status.reason if isinstance(status, Status) else "",
+            ),
         )
 
-    def _distances(self, obstacles: Obstacles | None) -> Row:
-        """Nearest, truth and error where the truth is known, corridor, state and its reason."""
+    def _distances(self, obstacles: Obstacles | None, state: str, reason: str) -> Row:
+        """Nearest, truth and error where the truth is known, corridor, state and its reason.
+
+        `state` and `reason` are what to say without obstacles.
+        """
         truth = ("-", "-") if self._truth else ()
         if obstacles is None:
-            return ("-", *truth, "-", "no data", "")
+            return ("-", *truth, "-", state, reason)
         nearest_m = obstacles.nearest_m
         if self._truth:
             true_m = self._truth.nearest_m(obstacles.header.stamp_ns)

@@ -2,7 +2,8 @@
 
     save_picture("street.png", overview(Instant(cloud, image, depth, labels, obstacles)))
 
-1600×900 pixels, RGB. What is missing leaves its panel saying so.
+1600×900 pixels, RGB. What is missing leaves its panel saying so. Of a model that gives no metres,
+what it does give is shown large.
 """
 
 from __future__ import annotations
@@ -10,15 +11,16 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from types import MappingProxyType
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 
 from cloudypoints.errors import ConfigError
 from cloudypoints.formats import write_whole
-from cloudypoints.messages import Cloud, Depth, Header, Image, Labels, Obstacles
+from cloudypoints.messages import Cloud, Depth, Header, Image, Labels, Mask, Obstacles, Relative
 from cloudypoints.picture.above import draw_above
 from cloudypoints.picture.canvas import (
     CAPTION,
@@ -29,6 +31,7 @@ from cloudypoints.picture.canvas import (
     PANEL,
     RIGHT,
     TEXT,
+    WARN,
     Box,
     Canvas,
     Colour,
@@ -40,7 +43,13 @@ from cloudypoints.picture.canvas import (
     text_width,
     write,
 )
-from cloudypoints.picture.panels import draw_camera, draw_categories, draw_depth
+from cloudypoints.picture.panels import (
+    draw_camera,
+    draw_categories,
+    draw_depth,
+    draw_mask,
+    draw_relative,
+)
 from cloudypoints.picture.perspective import draw_perspective
 from cloudypoints.picture.words import age_words, nearest_words, state_colour, truth_words
 
@@ -53,6 +62,7 @@ _MARGIN, _GAP, _HEAD = 20, 14, 84
 _SIDE, _ABOVE = 384, 330  # widths of the left column and of the view from above
 SUFFIXES = (".png", ".jpg", ".jpeg")
 
+_NO_METRES = ("no metres", WARN)
 _NO_TRUTH: Mapping[str, float] = MappingProxyType({})
 
 
@@ -65,6 +75,8 @@ class Instant:
     depth: Depth | None = None
     labels: Labels | None = None
     obstacles: Obstacles | None = None
+    relative: Relative | None = None
+    mask: Mask | None = None
     rate_hz: float = math.nan
     age_s: float = math.nan
     truth: Mapping[str, float] = field(default_factory=lambda: _NO_TRUTH)  # nearest_m
@@ -72,8 +84,15 @@ class Instant:
     @property
     def header(self) -> Header | None:
         """Of the first that is there."""
-        pieces = (self.cloud, self.obstacles, self.image, self.depth, self.labels)
+        placed = (self.cloud, self.obstacles, self.image, self.depth)
+        pieces = (*placed, self.labels, self.relative, self.mask)
         return next((piece.header for piece in pieces if piece is not None), None)
+
+    @property
+    def metric(self) -> bool:
+        """Whether anything has a place, or nothing at all is there."""
+        placed = (self.cloud, self.obstacles, self.depth)
+        return any(placed) or not any((self.relative, self.labels, self.mask))
 
     @property
     def placed(self) -> Instant:
@@ -87,6 +106,9 @@ def overview(instant: Instant) -> Canvas:
     """The whole picture, (900, 1600, 3) RGB. Raises MissingExtra without OpenCV."""
     canvas = np.full((HEIGHT_PX, WIDTH_PX, 3), NIGHT, np.uint8)
     _draw_head(canvas, instant)
+    if not instant.metric:
+        _draw_seen(canvas, instant)
+        return canvas
     boxes = _boxes()
     _draw_pictures(canvas, boxes[:3], instant)
     _draw_scenes(canvas, boxes[3:], instant.placed)
@@ -113,12 +135,33 @@ def _draw_pictures(canvas: Canvas, boxes: list[Box], instant: Instant) -> None:
     def camera(part: Canvas, content: Image) -> None:
         draw_camera(part, content, obstacles)
 
-    def categories(part: Canvas, content: Labels) -> None:
-        draw_categories(part, content, image)
-
     _panel(canvas, boxes[0], "camera", image, camera)
     _panel(canvas, boxes[1], "depth", instant.depth, draw_depth)
-    _panel(canvas, boxes[2], "categories", instant.labels, categories)
+    if instant.labels is None and instant.mask is not None:
+        _panel(canvas, boxes[2], "foreground", instant.mask, partial(draw_mask, image=image))
+    else:
+        categories = partial(draw_categories, image=image)
+        _panel(canvas, boxes[2], "categories", instant.labels, categories)
+
+
+def _draw_seen(canvas: Canvas, instant: Instant) -> None:
+    """What a model without metres gave, each piece large."""
+    image = instant.image
+    panels: list[tuple[str, Any, Callable[[Canvas, Any], None]]] = [
+        ("camera", image, partial(draw_camera, obstacles=None)),
+        ("nearness, without metres", instant.relative, draw_relative),
+        ("categories", instant.labels, partial(draw_categories, image=image)),
+        ("foreground", instant.mask, partial(draw_mask, image=image)),
+    ]
+    there = [panel for panel in panels if panel[1] is not None]
+    columns = min(2, len(there))
+    rows = -(-len(there) // columns)
+    width = (WIDTH_PX - 2 * _MARGIN - (columns - 1) * _GAP) // columns
+    height = (HEIGHT_PX - _HEAD - _MARGIN - (rows - 1) * _GAP) // rows
+    for index, (title, content, draw) in enumerate(there):
+        row, column = divmod(index, columns)
+        box = Box(_MARGIN + column * (width + _GAP), _HEAD + row * (height + _GAP), width, height)
+        _panel(canvas, box, title, content, draw)
 
 
 def _draw_scenes(canvas: Canvas, boxes: list[Box], instant: Instant) -> None:
@@ -204,7 +247,7 @@ def _facts(instant: Instant) -> list[tuple[str, str, Colour]]:
         ("rate", rate, TEXT),
         ("age", *age_words(instant.age_s)),
         ("calibration", header.calibration, state_colour(header.calibration)),
-        ("scale", header.scale, state_colour(header.scale)),
+        ("scale", *((header.scale, state_colour(header.scale)) if instant.metric else _NO_METRES)),
     ]
     if instant.obstacles is not None:
         state = instant.obstacles.state

@@ -98,11 +98,16 @@ def tag(
     canvas: Canvas, words: str, at: tuple[float, float], style: Style, *, align: float = LEFT
 ) -> None:
     """Words on a dark plate, readable on anything; `at` is the plate's top, kept on the canvas."""
-    width, height = text_width(words, style) + 14, style.size_px + 9
+    width, height = tag_size(words, style)
     x = round(min(max(at[0] - align * width, 2), canvas.shape[1] - width - 2))
     y = round(min(max(at[1], 2), canvas.shape[0] - height - 2))
     shade(canvas, Box(x, y, width, height), NIGHT, 0.72)
     write(canvas, words, (x + 7, y + style.size_px + 3), style)
+
+
+def tag_size(words: str, style: Style) -> tuple[int, int]:
+    """Width and height of that plate."""
+    return text_width(words, style) + 14, style.size_px + 9
 
 
 def shade(canvas: Canvas, box: Box, colour: Colour, opacity: float) -> None:

@@ -1,4 +1,4 @@
-"""The three small panels: the camera's picture, its depth, its categories."""
+"""What lies on the camera's grid: its picture, depth, categories, and what stands before it."""
 
 from __future__ import annotations
 
@@ -12,17 +12,19 @@ from cloudypoints.colours import (
     NEAR_M,
     by_category,
     by_distance,
+    by_nearness,
     distance_share,
     turbo,
 )
 from cloudypoints.geometry import inverse, transformed
-from cloudypoints.messages import Depth, Header, Image, Labels, Obstacles
+from cloudypoints.messages import Depth, Header, Image, Labels, Mask, Obstacles, Relative
 from cloudypoints.picture.canvas import (
     CAPTION,
     CENTRE,
     LABEL,
     NIGHT,
     PANEL,
+    RIGHT,
     SMALL,
     TEXT,
     Box,
@@ -41,6 +43,7 @@ from cloudypoints.picture.words import category_name, nearest_words
 
 _STRIP_PX = 24  # height of a legend along a panel's lower edge
 _TICKS_M = (2, 5, 10, 20, 40, 80)
+_DARK = 0.25  # how bright a background is left
 _BLEND = 0.58  # of a category's colour over the picture
 
 
@@ -74,6 +77,26 @@ def draw_depth(canvas: Canvas, depth: Depth) -> None:
         x = left + (1 - float(distance_share(tick_m))) * (bar.width - 1)
         words = f"{tick_m} m" if tick_m in (NEAR_M, FAR_M) else f"{tick_m}"
         write(canvas, words, (x, height - 4), SMALL, align=CENTRE)
+
+
+def draw_relative(canvas: Canvas, relative: Relative) -> None:
+    """Nearness by colour, which has no scale."""
+    _draw_fitted(canvas, by_nearness(relative.nearness))
+    height, width = canvas.shape[:2]
+    bar = Box(50, height - _STRIP_PX + 9, width - 100, 4)
+    bar.of(canvas)[:] = turbo(np.linspace(1, 0, bar.width))[None]
+    write(canvas, "near", (44, height - 8), SMALL, align=RIGHT)
+    write(canvas, "far", (width - 44, height - 8), SMALL)
+
+
+def draw_mask(canvas: Canvas, mask: Mask, image: Image | None) -> None:
+    """The picture, its background dark; the share of the foreground."""
+    share = mask.mask[..., None] / np.float32(255)
+    white = np.full((*mask.mask.shape, 3), 255, np.uint8)
+    shown = white if image is None or image.picture.shape != white.shape else image.picture
+    _draw_fitted(canvas, (shown * (_DARK + (1 - _DARK) * share)).astype(np.uint8))
+    words = f"{float(share.mean()):.1%} stands before the background"
+    write(canvas, words, (14, canvas.shape[0] - 8), SMALL)
 
 
 def draw_categories(canvas: Canvas, labels: Labels, image: Image | None) -> None:
