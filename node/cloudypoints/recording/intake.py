@@ -73,10 +73,9 @@ class Intake:
 
     def __enter__(self) -> Intake:
         self._context = zmq.Context()
-        self._sockets = connect_lanes(self._context, self._endpoints, self._topics, _HIGH_WATER)
-        self._monitors = [
-            socket.get_monitor_socket(zmq.EVENT_HANDSHAKE_SUCCEEDED) for socket in self._sockets
-        ]
+        self._sockets = connect_lanes(
+            self._context, self._endpoints, self._topics, _HIGH_WATER, prepare=self._watch
+        )
         self._woken, self._wake = self._context.socket(zmq.PAIR), self._context.socket(zmq.PAIR)
         self._woken.bind("inproc://wake")
         self._wake.connect("inproc://wake")
@@ -94,6 +93,10 @@ class Intake:
         self._thread.join()
         self._wake.close(linger=0)
         self._context.term()
+
+    def _watch(self, socket: Any) -> None:
+        """Before it connects: it may be connected at once."""
+        self._monitors.append(socket.get_monitor_socket(zmq.EVENT_HANDSHAKE_SUCCEEDED))
 
     def _run(self) -> None:
         try:

@@ -101,7 +101,7 @@ class _Scan:
     def __init__(self, file: IO[bytes], findings: Findings) -> None:
         self._file = file
         self._findings = findings
-        self._schemas: dict[int, Schema] = {}  # outside chunks, as others write them
+        self._schemas: dict[int, Schema] = {}  # others describe a channel once, where it begins
         self._channels: dict[int, Channel] = {}
 
     def chunks(self) -> Iterator[FoundChunk]:
@@ -158,6 +158,8 @@ class _Scan:
         index, channels, schemas = self._content(content)
         if content.crc != crc or content.more():
             raise Damage("a chunk whose checksum does not agree")
+        self._schemas |= schemas
+        self._channels |= channels
         times_ns = [time_ns for records in index.values() for time_ns, _offset in records]
         return FoundChunk(
             offset=at,

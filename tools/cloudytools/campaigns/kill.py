@@ -1,12 +1,14 @@
 """SIGKILL in the middle of recording: what was on the disk by then is all there, and nothing else.
 
 The victim records with fsync and says on its standard output, after each chunk that has reached the
-disk, up to which frame all is in it. It is killed at a random moment. What it has said must be in
-the repaired file, and every message in that file must be one that was recorded.
+disk, up to which frame all is in it. It is killed at a random moment; as its disk is a slow one,
+that is mostly in the middle of a chunk. What it has said must be in the repaired file, and every
+message in that file must be one that was recorded.
 """
 
 from __future__ import annotations
 
+import os
 import random
 import select
 import subprocess
@@ -21,7 +23,8 @@ from cloudytools.campaigns.footage import FRAME_NS, START_NS, digest, digests, f
 from cloudytools.campaigns.told import Tell
 
 _READY_S = 60.0  # to start Python on a busy machine
-_LONGEST_S = 0.6  # that a victim lives after its first word
+_LONGEST_S = 1.6  # that a victim lives after its first word
+_PIECE_BYTES, _PIECE_S = 32 << 10, 0.03  # what the victim's disk takes at a time, and how long
 
 
 @dataclass(slots=True)
@@ -53,9 +56,11 @@ def kill(times: int, folder: Path, seed: int, tell: Tell) -> Outcome:
 
 
 def victim(path: Path) -> None:
-    """Record for ever, and say what is on the disk."""
+    """Record for ever onto a slow disk, and say what is on it."""
+    _slow_down_the_disk()
     written = 0
-    with Recorder(RecordSettings(path, chunk_s=0.1, fsync=True)) as recorder:
+    settings = RecordSettings(path, chunk_s=60, chunk_mb=1, view_points=200, fsync=True)
+    with Recorder(settings) as recorder:
         number = 0
         while True:
             for message in frame(number):
@@ -66,6 +71,17 @@ def victim(path: Path) -> None:
                 sys.stdout.write(f"{number - 1}\n")
                 sys.stdout.flush()
             number += 1
+
+
+def _slow_down_the_disk() -> None:
+    """As of a card that takes little at a time; a write may always take less than it was given."""
+    quick = os.write
+
+    def write(handle: int, content: memoryview) -> int:
+        time.sleep(_PIECE_S)
+        return quick(handle, content[:_PIECE_BYTES])
+
+    os.write = write  # type: ignore[assignment]
 
 
 def _killed(path: Path, after_s: float) -> int:

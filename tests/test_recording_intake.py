@@ -1,0 +1,135 @@
+"""What a recorder hears and says: every message in order, what does not fit counted, its status."""
+
+from __future__ import annotations
+
+import threading
+
+import pytest
+import zmq
+
+from cloudypoints.errors import EndpointError, WireError
+from cloudypoints.messages import Header, Status
+from cloudypoints.recording.beacon import Beacon
+from cloudypoints.recording.intake import Intake
+from cloudypoints.wire import decode
+from peers import LIMIT_S, RawNode, until
+from recordings import frame, obstacles
+
+
+@pytest.fixture
+def node():
+    with RawNode() as node:
+        yield node
+
+
+def intake_of(node, *topics, **how):
+    return Intake(node.endpoint, topics, bulk_endpoint=node.bulk_endpoint, **how)
+
+
+def greeted(node, intake):
+    """Returns when both lanes are heard; what was heard meanwhile is thrown away."""
+    assert intake.connected.wait(LIMIT_S)
+    heard: set[str] = set()
+
+    def both():
+        node.send(obstacles(0))
+        node.send(frame(0)[1])
+        heard.update(type(decode(p.parts)).__name__ for p in intake.take(0.05))
+        return heard == {"Obstacles", "Depth"}
+
+    until(both)
+
+
+def taken(intake, count):
+    parcels = []
+    until(lambda: parcels.extend(intake.take(0.05)) or len(parcels) >= count)
+    return parcels
+
+
+@pytest.mark.usefixtures("no_leaks")
+def test_every_message_comes_in_its_order_with_its_time(node):
+    with intake_of(node) as intake:
+        greeted(node, intake)
+        for number in range(1000, 1050):
+            node.send(frame(number)[1])
+        numbers = [decode(p.parts).header.seq for p in taken(intake, 1)]
+        until(lambda: numbers.extend(decode(p.parts).header.seq for p in intake.take(0.05))
+              or numbers[-1] == 1049)  # fmt: skip
+    wanted = [number for number in numbers if number >= 1000]
+    assert wanted == list(range(1000, 1050))
+    assert intake.overrun == 0
+
+
+def test_what_does_not_fit_is_counted_and_the_old_is_kept(node):
+    with intake_of(node, most_bytes=20_000) as intake:
+        greeted(node, intake)
+        intake.take(0.1)
+        for number in range(100):  # 3 kB each, and nobody takes them
+            node.send(frame(number)[1])
+        until(lambda: intake.overrun >= 80)
+        kept = intake.take(0.1)
+    assert sum(parcel.size for parcel in kept) <= 20_000
+    assert len(kept) + intake.overrun == pytest.approx(100, abs=10)  # and the greeting's last
+    numbers = [decode(parcel.parts).header.seq for parcel in kept]
+    assert numbers == sorted(numbers)
+
+
+def test_topics_that_were_not_asked_for_do_not_come(node):
+    with intake_of(node, "depth/front") as intake:
+        assert intake.connected.wait(LIMIT_S)
+
+        def sent_both():
+            node.send(obstacles(1))
+            node.send(frame(1)[1])
+            return intake.take(0.05)
+
+        came = []
+        until(lambda: came.extend(sent_both()) or len(came) > 3)
+    assert {bytes(parcel.parts[0]) for parcel in came} == {b"depth/front\0"}
+
+
+@pytest.mark.usefixtures("no_leaks")
+def test_an_intake_ends_while_nothing_comes_and_says_so_to_who_waits():
+    with Intake("tcp://127.0.0.1:9") as intake:
+        waiting = threading.Thread(target=intake.take, args=(60.0,))
+        waiting.start()
+    waiting.join(LIMIT_S)
+    assert not waiting.is_alive()
+    assert not intake.connected.is_set()
+
+
+def test_an_endpoint_or_a_topic_that_is_none_is_refused():
+    with pytest.raises(EndpointError), Intake("nowhere"):
+        pass
+    with pytest.raises(WireError), Intake("tcp://127.0.0.1:9", ("depth/a/b",)):
+        pass
+
+
+# --- The recorder's own status --------------------------------------------------------------------
+
+
+@pytest.mark.usefixtures("no_leaks")
+def test_a_recorder_tells_how_it_is_doing_up_to_its_end():
+    with zmq.Context() as context, context.socket(zmq.SUB) as socket:
+        socket.subscribe(b"status/recorder\0")
+        socket.rcvtimeo = int(LIMIT_S * 1000)
+        with Beacon("tcp://127.0.0.1:*") as beacon:
+            socket.connect(beacon.endpoint)
+
+            def heard():
+                beacon.send(Status(Header("recorder"), faults={"not_written": 7}))
+                return socket.poll(50)
+
+            until(heard)
+            beacon.send(Status(Header("recorder"), capture="ended"))
+        told = []
+        until(lambda: told.append(decode(socket.recv_multipart())) or told[-1].capture == "ended")
+    assert told[0].faults["not_written"] == 7
+    assert [status.header.seq for status in told] == sorted({s.header.seq for s in told})
+
+
+def test_the_status_is_for_this_machine_alone_and_a_port_in_use_is_told():
+    with pytest.raises(EndpointError, match="for this machine alone"):
+        Beacon("tcp://0.0.0.0:5558")
+    with Beacon("tcp://127.0.0.1:*") as beacon, pytest.raises(EndpointError, match="in use"):
+        Beacon(beacon.endpoint)
