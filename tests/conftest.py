@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 import threading
 from collections.abc import Iterator
 
 import pytest
 import zmq
 from zmq.utils.garbage import gc as zero_copy
+
+from desktop import TOOLS, Desktop, desktop_running
 
 
 @pytest.fixture
@@ -27,3 +31,13 @@ def no_leaks(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     assert [context for context in opened if not context.closed] == []
     started = set(threading.enumerate()) - before - {zero_copy.thread}
     assert [thread.name for thread in started] == []
+
+
+@pytest.fixture(scope="module")
+def desktop() -> Iterator[Desktop]:
+    """A display of its own; tests are skipped where its tools are missing, unless in CI."""
+    missing = [tool for tool in TOOLS if shutil.which(tool) is None]
+    if missing and not os.environ.get("CI"):
+        pytest.skip(f"no {', '.join(missing)}: apt install xvfb xdotool")
+    with desktop_running() as running:
+        yield running

@@ -20,6 +20,27 @@ SIZE_PX = (1280, 800)
 TOOLS = ("Xvfb", "xdotool")  # Debian's packages xvfb and xdotool
 
 Picture = NDArray[np.uint8]  # (H, W, 3) RGB
+Colour = tuple[int, int, int] | NDArray[np.uint8]
+
+
+def mask_of(picture: Picture, colour: Colour) -> NDArray[np.bool_]:
+    """Which pixels (H, W) have this colour, but for rounding."""
+    near = [
+        (picture[..., channel] >= max(value - 2, 0))
+        & (picture[..., channel] <= min(value + 2, 255))
+        for channel, value in enumerate(np.array(colour, int).tolist())
+    ]
+    return near[0] & near[1] & near[2]
+
+
+def pixels_of(picture: Picture, colour: Colour) -> int:
+    """How many of them."""
+    return int(np.count_nonzero(mask_of(picture, colour)))
+
+
+def shows(colour: Colour) -> Callable[[Picture], bool]:
+    """For `Desktop.wait_for`: a good part of the picture has this colour."""
+    return lambda picture: pixels_of(picture, colour) > 2000
 
 
 class Desktop:
@@ -77,7 +98,7 @@ class Desktop:
         x11.XCloseDisplay(display)
 
     def wait_for(
-        self, seen: Callable[[Picture], bool], what: str, limit_s: float = 40.0
+        self, seen: Callable[[Picture], bool], what: str, limit_s: float = 100.0
     ) -> Picture:
         """The first screenshot that satisfies `seen`."""
         deadline, pause = Deadline(limit_s), threading.Event()

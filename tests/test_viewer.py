@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -10,7 +11,7 @@ import pytest
 from cloudypoints.colours import CATEGORY_ON_DARK, by_distance, by_height
 from cloudypoints.errors import DisplayError, VersionError
 from cloudypoints.geometry import Mount
-from cloudypoints.messages import POINT, Category, Cloud, Header
+from cloudypoints.messages import POINT, Category, Cloud, Header, Ledger
 from cloudypoints.picture.canvas import BAD, GOOD
 from cloudypoints.timing import utc_ns
 from cloudypoints.viewer.display import open_display
@@ -286,6 +287,16 @@ def test_messages_of_another_camera_are_not_taken_for_its_own():
     said = {"cloud/front": Cloud(HEADER, wall()), "obstacles/left": obstacles()}
     (feed,) = Feeds([Told(said)]).update()
     assert feed.obstacles is None
+
+
+@pytest.mark.parametrize(("apart_s", "kept"), [(0.5, True), (-0.5, True), (1.5, False)])
+def test_obstacles_that_are_older_than_the_cloud_are_not_shown_with_it(apart_s, kept):
+    now_ns = utc_ns()
+    cloud_header = replace(HEADER, ledger=Ledger(captured_ns=now_ns))
+    before = replace(HEADER, ledger=Ledger(captured_ns=now_ns - round(apart_s * 1e9)))
+    said = {"cloud/front": Cloud(cloud_header, wall()), "obstacles/front": obstacles(before)}
+    (feed,) = Feeds([Told(said)]).update()
+    assert (feed.obstacles is not None) == kept
 
 
 def test_thinning_is_said():

@@ -12,7 +12,7 @@ import pytest
 from cloudypoints.control import PlayState
 from cloudypoints.geometry import Mount
 from cloudypoints.messages import Cloud, Depth, Header, Image
-from cloudypoints.picture.canvas import ACCENT, BAD, GOOD
+from cloudypoints.picture.canvas import ACCENT, BAD, GOOD, Box
 from cloudypoints.viewer import insets
 from cloudypoints.viewer.eyes import (
     VIEWS,
@@ -23,13 +23,14 @@ from cloudypoints.viewer.eyes import (
     wanted_eye,
 )
 from cloudypoints.viewer.feeds import Feeds
+from cloudypoints.viewer.labels import Label, arranged, seen_at
 from cloudypoints.viewer.marks import (
     frustum,
     nearest_words,
     obstacle_labels,
     obstacle_strokes,
 )
-from cloudypoints.viewer.overlay import Overlay, composed, seen_at
+from cloudypoints.viewer.overlay import Overlay, composed
 from cloudypoints.viewer.points import MODES
 from cloudypoints.viewer.scenery import ring_labels
 from cloudypoints.viewer.shots import save_shot
@@ -76,8 +77,9 @@ def test_a_bent_corridor_ends_aside():
     blue = np.array(ACCENT) / 255
     thin = obstacle_strokes(obstacles(corridor_curvature_1pm=0.05), FOOT_M)[0]
     corridor = thin.segments_m[(thin.colours == blue).all(axis=1)]
-    #  about 8 m along an arc of 20 m to the left: 8² / 40 = 1.6 m aside, and half the width
-    assert corridor[..., 1].max() == pytest.approx(2.6, abs=0.1)
+    #  7 m along an arc of 20 m radius that begins asin(1 / 20) into it: 7 / 20 + 0.05 = 0.40 rad;
+    #  its left side has a radius of 19 m: 20 m - 19 m cos 0.40 = 2.50 m
+    assert corridor[..., 1].max() == pytest.approx(2.5, abs=0.02)
 
 
 def test_a_corridor_ends_where_it_is_no_longer_free():
@@ -281,6 +283,29 @@ def test_a_place_is_seen_where_the_eye_projects_it():
     assert seen_at(at, clip_of(), (400, 200)) == (300, 150)
     assert seen_at(replace(at, place_m=(0.0, 0.0, 20.0)), clip_of(), (400, 200)) is None
     assert seen_at(replace(at, place_m=(math.nan, 0.0, 0.0)), clip_of(), (400, 200)) is None
+
+
+def label_at(x_m, words="8.0 m", above=False):
+    return Label(words, (x_m, 0.0, 0.0), (255, 255, 255), above)
+
+
+def test_of_labels_that_would_lie_over_each_other_the_later_stays():
+    labels = [label_at(0.0), label_at(0.5), label_at(8.0)]
+    boxes = arranged(labels, [(60, 20)] * 3, clip_of(), Box(0, 0, 400, 200), [])
+    #  10 m below the eye, half a metre aside: 10 px from the middle of 400 px
+    assert boxes == [None, Box(180, 90, 60, 20), Box(330, 90, 60, 20)]
+
+
+def test_no_label_lies_where_another_thing_is_or_beyond_the_edge():
+    labels = [label_at(0.0), label_at(9.9), label_at(-9.9)]
+    taken = [Box(150, 80, 60, 60)]
+    boxes = arranged(labels, [(60, 20)] * 3, clip_of(), Box(0, 40, 400, 200), taken)
+    assert boxes == [None, Box(340, 130, 60, 20), Box(0, 130, 60, 20)]
+
+
+def test_a_label_above_its_place_leaves_it_visible():
+    (box,) = arranged([label_at(0.0, above=True)], [(60, 20)], clip_of(), Box(0, 0, 400, 200), [])
+    assert (box.x, box.y + box.height) == (170, 100)
 
 
 def test_the_whole_picture_is_as_large_as_the_scene_that_was_drawn():

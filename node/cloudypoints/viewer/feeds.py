@@ -11,14 +11,15 @@ from numpy.typing import NDArray
 
 from cloudypoints.errors import NoMessage
 from cloudypoints.geometry import Mount
-from cloudypoints.inbox import Health
+from cloudypoints.inbox import Health, born_ns
 from cloudypoints.messages import KIND_OF, Cloud, Depth, Image, Message, Obstacles, Scale, Status
-from cloudypoints.timing import monotonic_s
+from cloudypoints.timing import NS_PER_S, monotonic_s
 
 M = TypeVar("M", Depth, Image, Obstacles, Scale, Status)
 
 KINDS = ("cloud", "image", "depth", "obstacles", "scale", "status")  # what is looked at
 SILENT_S = 1.0  # without a new cloud: what is shown is no longer live
+_REPORT_S = 5.0  # between a cloud and what is said once a second
 LATE_S = 1.0  # a cloud this old when it comes is not live either
 
 
@@ -77,32 +78,36 @@ class Feed:
 
     @property
     def image(self) -> Image | None:
-        """The newest picture."""
+        """The picture of this frame, or of one close to it."""
         return self._newest(Image)
 
     @property
     def depth(self) -> Depth | None:
-        """The newest depth picture."""
+        """The depth picture of this frame, or of one close to it."""
         return self._newest(Depth)
 
     @property
     def obstacles(self) -> Obstacles | None:
-        """The newest obstacles."""
+        """What was in the way then; None once the clouds go on and the obstacles do not."""
         return self._newest(Obstacles)
 
     @property
     def scale(self) -> Scale | None:
         """What the metres come from."""
-        return self._newest(Scale)
+        return self._newest(Scale, _REPORT_S)
 
     @property
     def status(self) -> Status | None:
         """How the node does."""
-        return self._newest(Status)
+        return self._newest(Status, _REPORT_S)
 
-    def _newest(self, kind: type[M]) -> M | None:
+    def _newest(self, kind: type[M], within_s: float = SILENT_S) -> M | None:
+        """The newest, unless it was captured so long before or after the cloud."""
         message = self.source.latest(f"{KIND_OF[kind]}/{self.camera}")
-        return message if isinstance(message, kind) else None
+        if not isinstance(message, kind):
+            return None
+        apart_ns = abs(born_ns(message) - born_ns(self.cloud))
+        return message if apart_ns <= within_s * NS_PER_S else None
 
     def is_live(self, now_s: float) -> bool:
         """Whether what it shows is the present."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from types import ModuleType
 from typing import Any
@@ -12,12 +11,11 @@ from numpy.typing import NDArray
 
 from cloudypoints.picture.canvas import NIGHT, Box, Canvas
 from cloudypoints.viewer.display import prefer_opengl
-from cloudypoints.viewer.marks import Label
-from cloudypoints.viewer.overlay import Overlay, seen_at
+from cloudypoints.viewer.labels import Label, arranged
+from cloudypoints.viewer.overlay import Overlay
 
 _PLATE = (*(channel / 255 for channel in NIGHT), 0.72)  # what labels stand on
 _PLATE_EMS = 1.4  # height of a plate, in sizes of its font
-_NOWHERE = Label("", (math.nan, math.nan, math.nan), NIGHT)
 
 
 class Glass:
@@ -94,20 +92,19 @@ class Glass:
     def _place_plates(self, context: Any, taken: Sequence[Box]) -> None:
         """Where their places are seen, unless behind the eye or under one of the pictures."""
         gui = self._open3d.visualization.gui
-        self._clip, frame = self.clip_from_vehicle, self._scene_widget.frame
         free = gui.Widget.Constraints()
-        covered = [self._rect(box) for box in taken]
-        for index, plate in enumerate(self._plates):
-            label = self._labels[index] if index < len(self._labels) else _NOWHERE
-            at = seen_at(label, self._clip, (frame.width, frame.height))
-            plate.visible = at is not None
-            if at is None:
-                continue
-            width = plate.calc_preferred_size(context, free).width
-            height = round(_PLATE_EMS * self._window.theme.font_size)
-            x, y = frame.x + at[0] - width // 2, frame.y + at[1] - height // 2
-            plate.frame = gui.Rect(x, y, width, height)
-            plate.visible = not any(_touch(plate.frame, rect) for rect in covered)
+        height = round(_PLATE_EMS * self._window.theme.font_size)
+        used = self._plates[: len(self._labels)]
+        sizes = [(plate.calc_preferred_size(context, free).width, height) for plate in used]
+        self._clip, frame = self.clip_from_vehicle, _box(self._scene_widget.frame)
+        covered = [_box(self._rect(box)) for box in taken]
+        places = arranged(self._labels, sizes, self._clip, frame, covered)
+        for plate in self._plates:
+            plate.visible = False
+        for plate, place in zip(used, places, strict=True):
+            if place is not None:
+                plate.frame = gui.Rect(place.x, place.y, place.width, place.height)
+                plate.visible = True
 
     def _rect(self, box: Box) -> Any:
         rect, scaling = self._window.content_rect, self._window.scaling
@@ -117,6 +114,5 @@ class Glass:
         return self._open3d.visualization.gui.Rect(rect.x + x, rect.y + y, width, height)
 
 
-def _touch(one: Any, other: Any) -> bool:
-    beside = one.get_right() <= other.x or other.get_right() <= one.x
-    return not (beside or one.get_bottom() <= other.y or other.get_bottom() <= one.y)
+def _box(rect: Any) -> Box:
+    return Box(rect.x, rect.y, rect.width, rect.height)

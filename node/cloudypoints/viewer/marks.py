@@ -20,6 +20,7 @@ from cloudypoints.messages import Header, Obstacles
 from cloudypoints.picture.canvas import ACCENT, BAD, GOOD, MUTED, TEXT, WARN, Colour
 from cloudypoints.picture.perspective import polar, sector_half_rad
 from cloudypoints.picture.words import category_name, metres
+from cloudypoints.viewer.labels import Label
 from cloudypoints.viewer.points import Matrix
 
 Segments = NDArray[np.float64]  # (N, 2, 3): from, to
@@ -45,15 +46,6 @@ class Strokes:
     width_px: float
 
 
-@dataclass(frozen=True, slots=True)
-class Label:
-    """Words that stand at a place of the scene."""
-
-    words: str
-    place_m: tuple[float, float, float]
-    colour: Colour
-
-
 def obstacle_strokes(obstacles: Obstacles, foot_m: NDArray[np.float64]) -> list[Strokes]:
     """All that is drawn of it; `foot_m` (3,) is the place on the ground below the camera."""
     thin = [*_rays(obstacles, foot_m), *_corridor(obstacles), *_zones(obstacles)]
@@ -67,7 +59,8 @@ def obstacle_labels(obstacles: Obstacles, foot_m: NDArray[np.float64]) -> list[L
     labels = []
     if math.isfinite(obstacles.nearest_m):
         x_m, y_m, _ = _nearest_foot(obstacles, foot_m)
-        labels.append(Label(nearest_words(obstacles), (x_m, y_m, POLE_M + 0.3), TEXT))
+        place_m = (x_m, y_m, POLE_M)
+        labels.append(Label(nearest_words(obstacles), place_m, TEXT, above=True))
     for name, event in obstacles.zone_event.items():
         outline = _outline(obstacles, name)
         x_m, y_m, _ = outline.mean(axis=0)

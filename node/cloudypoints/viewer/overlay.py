@@ -9,10 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cloudypoints.control import PlayState
-from cloudypoints.picture.canvas import CENTRE, NIGHT, Box, Canvas, Style, tag
+from cloudypoints.picture.canvas import NIGHT, Box, Canvas, Style, tag, tag_size
 from cloudypoints.viewer import insets
 from cloudypoints.viewer.feeds import Feed, Feeds
-from cloudypoints.viewer.marks import Label
+from cloudypoints.viewer.labels import Label, arranged
 from cloudypoints.viewer.words import facts, notice
 
 _MARGIN_PX = 12
@@ -104,33 +104,33 @@ def composed(
     `clip_from_vehicle` (4, 4) is OpenGL's: projection times view. The middle of what was drawn
     comes to the middle of what strip and foot leave free.
     """
-    for label in labels:
-        _write_label(drawn, label, clip_from_vehicle)
     height_px, width_px = drawn.shape[:2]
     box = overlay.scene(width_px, height_px)
     cut_px = (height_px - box.height) // 2
     canvas = np.full((height_px, width_px, 3), NIGHT, np.uint8)
     box.of(canvas)[:] = drawn[cut_px : cut_px + box.height]
-    for name, place in overlay.places(width_px, height_px).items():
+    insets_at = overlay.places(width_px, height_px)
+    frame = Box(0, box.y - cut_px, width_px, height_px)
+    _write_labels(canvas, labels, clip_from_vehicle, frame, [*insets_at.values()])
+    for name, place in insets_at.items():
         place.of(canvas)[:] = overlay.canvases[name]
     return canvas
 
 
-def seen_at(
-    label: Label, clip_from_vehicle: NDArray[np.float64], size_px: tuple[int, int]
-) -> tuple[int, int] | None:
-    """The pixel (x, y) of a scene of this size where its place is seen; None where it is not."""
-    x, y, _, w = clip_from_vehicle @ (*label.place_m, 1.0)
-    if not (w > 0 and max(abs(x), abs(y)) <= w):  # NaN is nowhere too
-        return None
-    return round((x / w + 1) / 2 * size_px[0]), round((1 - y / w) / 2 * size_px[1])
-
-
-def _write_label(canvas: Canvas, label: Label, clip_from_vehicle: NDArray[np.float64]) -> None:
-    at = seen_at(label, clip_from_vehicle, (canvas.shape[1], canvas.shape[0]))
-    if at is not None:
-        style = Style(_LABEL_PX, label.colour, 500)
-        tag(canvas, label.words, (at[0], at[1] - _LABEL_PX), style, align=CENTRE)
+def _write_labels(
+    canvas: Canvas,
+    labels: Sequence[Label],
+    clip_from_vehicle: NDArray[np.float64],
+    frame: Box,
+    taken: Sequence[Box],
+) -> None:
+    """Each on a plate, where it has room."""
+    styles = [Style(_LABEL_PX, label.colour, 500) for label in labels]
+    sizes = [tag_size(label.words, style) for label, style in zip(labels, styles, strict=True)]
+    places = arranged(labels, sizes, clip_from_vehicle, frame, taken)
+    for label, style, place in zip(labels, styles, places, strict=True):
+        if place is not None:
+            tag(canvas, label.words, (place.x, place.y), style)
 
 
 def _fits(box: Box, canvas: Canvas, inside: tuple[int, int]) -> bool:

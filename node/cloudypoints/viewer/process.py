@@ -12,9 +12,10 @@ import threading
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from multiprocessing import resource_tracker
 from multiprocessing.process import BaseProcess
 from types import FrameType
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from cloudypoints.errors import DisplayError
 
@@ -72,15 +73,23 @@ def _asked_to_end(process: BaseProcess) -> Iterator[threading.Event]:
     def note(number: int, frame: FrameType | None) -> None:
         asked.set()
 
-    before: dict[int, Any] = {signal.SIGINT: signal.signal(signal.SIGINT, signal.SIG_IGN)}
+    before = {number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
-        process.start()
-        signal.signal(signal.SIGINT, note)
-        before[signal.SIGTERM] = signal.signal(signal.SIGTERM, note)
+        _start_deaf(process)
         yield asked
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+def _start_deaf(process: BaseProcess) -> None:
+    """Start it with SIGINT blocked, which it inherits; one that came meanwhile is heard here."""
+    resource_tracker.ensure_running()  # started later, it would lift the block
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        process.start()
+    finally:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
 
 
 def _end(process: BaseProcess) -> None:

@@ -9,7 +9,8 @@ import numpy as np
 
 from cloudypoints.picture.canvas import Colour
 from cloudypoints.picture.perspective import polar
-from cloudypoints.viewer.marks import THIN_PX, Label, Segments, Strokes
+from cloudypoints.viewer.labels import Label
+from cloudypoints.viewer.marks import THIN_PX, Segments, Strokes
 
 RINGS_M = (5, 10, 20, 30, 40, 60)
 _GRID_M, _GRID_REACH_M = 5.0, 60.0

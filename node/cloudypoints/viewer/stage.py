@@ -11,9 +11,9 @@ from typing import Any
 
 from cloudypoints.picture.canvas import NIGHT
 from cloudypoints.viewer.feeds import Feed
+from cloudypoints.viewer.labels import Label
 from cloudypoints.viewer.layer import Layer
 from cloudypoints.viewer.marks import (
-    Label,
     axes,
     frustum,
     obstacle_labels,
@@ -86,7 +86,7 @@ class Stage:
         matrix, obstacles = feed.vehicle_from_camera, feed.obstacles
         strokes = [frustum(feed.cloud.header, matrix), axes(matrix)]
         x_m, y_m, z_m = matrix[:3, 3].tolist()
-        named = [Label(feed.camera, (x_m, y_m, z_m + 0.4), _CAMERA_COLOUR)]
+        named = [Label(feed.camera, (x_m, y_m, z_m), _CAMERA_COLOUR, above=True)]
         labels = named if len(self._layers) > 1 else []
         if live and obstacles is not None and obstacles.state != "stale":
             strokes += obstacle_strokes(obstacles, feed.foot_m)

@@ -1,0 +1,89 @@
+"""The same picture without a window, and what is said where it cannot be drawn."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import av
+import cv2
+import pytest
+
+from cloudypoints.cli import main
+from cloudypoints.errors import DisplayError
+from cloudypoints.picture.canvas import ACCENT
+from cloudypoints.viewer.display import check_vulkan
+from desktop import pixels_of
+from ports import free_port
+from streets import ORANGE, PINK, Street
+
+pytestmark = [pytest.mark.display, pytest.mark.timeout(300)]  # machines may be busy
+
+
+@pytest.fixture
+def vulkan() -> None:
+    try:
+        check_vulkan()
+    except DisplayError as error:
+        pytest.skip(str(error))
+
+
+def offscreen(out: Path, endpoint: str, *options: str) -> subprocess.CompletedProcess[str]:
+    """In a process of its own: a process draws through one back end only."""
+    environment = {**os.environ}
+    environment.pop("DISPLAY", None)
+    arguments = ["view", endpoint, "--offscreen", str(out), "--size", "960x540", *options]
+    return subprocess.run(
+        [sys.executable, "-m", "cloudypoints", *arguments],
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+def test_without_a_window_the_picture_is_the_same(vulkan, tmp_path):
+    endpoint = f"tcp://127.0.0.1:{free_port()}"
+    with Street(endpoint, whole=True):
+        done = offscreen(tmp_path / "street.png", endpoint)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.endswith("street.png: one picture, 960×540 pixels\n")
+    picture = cv2.imread(str(tmp_path / "street.png"))[..., ::-1]
+    assert picture.shape == (540, 960, 3)
+    assert pixels_of(picture, PINK) > 1000
+    assert pixels_of(picture, ORANGE) > 20_000
+    assert pixels_of(picture, ACCENT) > 100
+
+
+def test_a_film_is_as_long_as_it_was_wanted(vulkan, tmp_path):
+    endpoint = f"tcp://127.0.0.1:{free_port()}"
+    with Street(endpoint):
+        done = offscreen(tmp_path / "street.mp4", endpoint, "--seconds", "2", "--look", "top")
+    assert (done.returncode, done.stderr) == (0, "")
+    with av.open(str(tmp_path / "street.mp4")) as film:
+        frames = [(float(frame.time), frame.to_ndarray(format="rgb24")) for frame in film.decode(0)]
+    assert len(frames) >= 3
+    assert 0 <= frames[0][0] < frames[-1][0] < 2
+    assert frames[-1][1].shape == (540, 960, 3)
+
+
+def test_without_a_node_nothing_is_written(vulkan, tmp_path):
+    done = offscreen(tmp_path / "street.png", "tcp://127.0.0.1:9", "--timeout", "0.3")
+    assert done.returncode == 1
+    assert done.stderr == ("cloudypoints: tcp://127.0.0.1:9: no cloud in 0.3 s; is the node up?\n")
+    assert not (tmp_path / "street.png").exists()
+
+
+def test_a_format_that_nobody_knows_is_refused_before_anything_is_drawn(tmp_path, capsys):
+    assert main(["view", "--offscreen", str(tmp_path / "street.gif")]) == 2
+    assert "unknown format .gif; known are .png" in capsys.readouterr().err
+
+
+def test_without_a_vulkan_driver_the_remedy_is_named(tmp_path, monkeypatch):
+    monkeypatch.setenv("VK_ICD_FILENAMES", str(tmp_path / "none.json"))
+    monkeypatch.setenv("VK_DRIVER_FILES", str(tmp_path / "none.json"))
+    with pytest.raises(DisplayError, match="apt install mesa-vulkan-drivers"):
+        check_vulkan()

@@ -1,0 +1,82 @@
+"""The window as a user opens it: `cloudypoints view` in a process, interrupted and crashed."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from cloudypoints.geometry import Mount
+from desktop import Desktop, Picture, mask_of
+from ports import free_port
+from streets import PINK, Street
+
+pytestmark = [pytest.mark.display, pytest.mark.timeout(300)]  # machines may be busy
+
+
+@contextmanager
+def command(desktop: Desktop, *arguments: str) -> Iterator[subprocess.Popen[str]]:
+    """`cloudypoints view` as a user types it; gone when the block ends."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "cloudypoints", "view", *arguments],
+        env=desktop.environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        process_group=0,
+    )
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def children_of(process: subprocess.Popen[str]) -> list[int]:
+    children = Path(f"/proc/{process.pid}/task/{process.pid}/children")
+    return [int(child) for child in children.read_text().split()]
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("moment", ["while it opens", "once it is open"])
+def test_the_command_ends_at_once_and_cleanly_whenever_it_is_interrupted(desktop, number, moment):
+    with command(desktop, "tcp://127.0.0.1:9") as process:
+        ready = {
+            "while it opens": lambda picture: len(children_of(process)) > 0,
+            "once it is open": lambda picture: picture[40:].max() > 120,
+        }
+        desktop.wait_for(ready[moment], moment)
+        os.killpg(process.pid, number)  # as a terminal does: to all that belongs to it
+        printed, complained = process.communicate(timeout=10)
+        assert (process.returncode, printed, complained) == (130, "", "")
+    desktop.wait_for(lambda picture: picture.max() == 0, "an empty screen")
+
+
+def test_a_window_that_crashes_is_reported_in_one_line(desktop):
+    with command(desktop, "tcp://127.0.0.1:9") as process:
+        desktop.wait_for(lambda picture: picture[40:].max() > 120, "the window")
+        os.kill(children_of(process)[-1], signal.SIGSEGV)
+        _, complained = process.communicate(timeout=10)
+    assert process.returncode == 1
+    assert complained.startswith("cloudypoints: the window's process was ended by SIGSEGV")
+    assert complained.count("\n") == 1
+
+
+def test_cameras_stand_where_their_mounts_say(desktop):
+    """One looks ahead, one back: from above, a wall at either side."""
+    mounts = {"front": Mount(height_m=1.5), "rear": Mount(height_m=1.5, yaw_rad=np.pi, x_m=-3.0)}
+    endpoint = f"tcp://127.0.0.1:{free_port()}"
+
+    def two_walls(picture: Picture) -> bool:
+        rows = np.nonzero(mask_of(picture, PINK).sum(axis=1) > 20)[0]
+        return len(np.flatnonzero(np.diff(rows) > 50)) == 1
+
+    with Street(endpoint, mounts=mounts), command(desktop, endpoint, "--look", "top"):
+        desktop.wait_for(two_walls, "two walls")
