@@ -18,10 +18,21 @@ import psutil
 import zmq
 
 from cloudypoints import Subscription, subscribe
-from cloudypoints.messages import KIND_OF, POINT, TOPICS, Cloud, Header, Ledger, Message
+from cloudypoints.messages import (
+    KIND_OF,
+    POINT,
+    TOPICS,
+    Cloud,
+    Depth,
+    Header,
+    Ledger,
+    Message,
+    Status,
+)
 from cloudypoints.publisher import BufferPool, Publisher
+from cloudypoints.recording.intake import Intake
 from cloudypoints.timing import Deadline, utc_ns
-from cloudypoints.wire import encode
+from cloudypoints.wire import decode, encode
 
 ANY_PORT = "tcp://127.0.0.1:*"
 LIMIT_S = 20.0  # long enough for a busy machine; nothing waits that long unless it fails
@@ -56,6 +67,21 @@ def heard(send: Callable[[Message], Any], message: Message, subscription: Subscr
     last = replace(message, header=replace(message.header, stamp_ns=utc_ns()))
     send(last)
     until(lambda: _newest_stamp_ns(subscription, topic) == last.header.stamp_ns)
+
+
+def heard_by(intake: Intake, publisher: Publisher) -> None:
+    """Sends on both lanes until the intake hears both; nothing of it is under way then."""
+    header, kinds = Header("marker"), set[str]()
+
+    def have_come() -> bool:
+        publisher.publish(Status(header))
+        publisher.publish(Depth(header, np.ones((1, 1), np.float32)))
+        kinds.update(KIND_OF[type(decode(parcel.parts))] for parcel in intake.take(0.01))
+        return len(kinds) == 2
+
+    until(have_come)
+    while intake.take(0.2):
+        pass
 
 
 def _newest_stamp_ns(subscription: Subscription, topic: str) -> int:

@@ -89,6 +89,13 @@ def test_topics_that_were_not_asked_for_do_not_come(node):
 
 
 @pytest.mark.usefixtures("no_leaks")
+def test_it_knows_that_it_is_connected_however_soon_that_was(node):
+    for _ in range(30):
+        with intake_of(node) as intake:
+            assert intake.connected.wait(LIMIT_S)
+
+
+@pytest.mark.usefixtures("no_leaks")
 def test_an_intake_ends_while_nothing_comes_and_says_so_to_who_waits():
     with Intake("tcp://127.0.0.1:9") as intake:
         waiting = threading.Thread(target=intake.take, args=(60.0,))

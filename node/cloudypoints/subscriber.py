@@ -12,7 +12,7 @@ from __future__ import annotations
 import logging
 import threading
 import weakref
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from types import TracebackType
 from typing import Any
 
@@ -194,21 +194,23 @@ def connect_lanes(
     endpoints: Mapping[str, str],
     topics: tuple[str, ...],
     high_water: Mapping[str, int] = _HIGH_WATER,
+    *,
+    prepare: Callable[[Any], object] = lambda socket: None,
 ) -> list[Any]:
     """A connected SUB socket for each lane (`fast`, `bulk`) that the topics need.
 
-    Raises EndpointError, WireError; the context is gone then.
+    `prepare` is called with each before it connects. Raises EndpointError, WireError; the context
+    is gone then, with all its sockets.
     """
     sockets: list[Any] = []
     try:
         for lane, prefixes in _prefixes(topics).items():
             sockets.append(context.socket(zmq.SUB))
             sockets[-1].setsockopt(zmq.RCVHWM, high_water[lane])  # holds before connect
+            prepare(sockets[-1])
             _connect_one(sockets[-1], endpoints[lane], prefixes)
     except (EndpointError, WireError):
-        for socket in sockets:
-            socket.close(linger=0)
-        context.term()
+        context.destroy(linger=0)
         raise
     return sockets
 
