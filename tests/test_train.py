@@ -1,6 +1,4 @@
-import csv
 import json
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -9,21 +7,9 @@ import torch
 from cloudypoints.errors import ConfigError, ModelError
 from cloudypoints.inference import Model
 from cloudytools import checkpoint, export, train
-from cloudytools.experiment import Data, load
-from cloudytools.scenes.shards import shard_path, write_shard
+from tiny_runs import MARKS, column, configured, write_streets, written
 
-pytestmark = [
-    pytest.mark.train,
-    pytest.mark.timeout(180),
-    # Lightning about loader workers: pictures of this size need none
-    pytest.mark.filterwarnings("ignore:The '.*_dataloader' does not have many workers"),
-    # Lightning's own use of a torch name on its way out
-    pytest.mark.filterwarnings("ignore:`isinstance\\(treespec, LeafSpec\\)` is deprecated"),
-    # torch's exporter about its own renaming of the batch axis
-    pytest.mark.filterwarnings("ignore:# The axis name. batch will not be used:UserWarning"),
-]
-
-TINY = Path(__file__).parents[1] / "configs" / "train" / "street_tiny.toml"
+pytestmark = MARKS
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -39,21 +25,13 @@ def one_thread():
 def experiment(tmp_path_factory):
     """configs/train/street_tiny.toml on a few pictures made for this test."""
     folder = tmp_path_factory.mktemp("scenes")
-    for name, seeds in (("train", range(1, 49)), ("validation", range(1_000_001, 1_000_009))):
-        (folder / name).mkdir()
-        write_shard(shard_path(folder / name, 0), seeds, 160, 96)
-    data = Data(train=folder / "train", validation=folder / "validation", workers=0)
-    return load(TINY).model_copy(update={"data": data})
+    write_streets(folder)
+    return configured("street_tiny", folder / "train", folder / "validation")
 
 
 @pytest.fixture(scope="module")
 def run(experiment, tmp_path_factory):
     return train.main(experiment, tmp_path_factory.mktemp("runs"))
-
-
-def column(run, name):
-    with (run / "metrics.csv").open() as table:
-        return [float(row[name]) for row in csv.DictReader(table) if row[name]]
 
 
 def test_it_visibly_learns_within_a_minute(run):
@@ -79,25 +57,6 @@ def test_a_run_that_begins_with_another_goes_on_from_its_weights(run, experiment
     went_on = train.main(more, tmp_path)
     name = "validation_loss"
     assert column(went_on, name)[0] < column(run, name)[0]
-
-
-def test_a_run_cut_short_resumes_to_the_same_weights(run, experiment, tmp_path, monkeypatch):
-    class Cut(Exception):  # noqa: N818 - stands for a kill
-        pass
-
-    def cut(module):
-        if module.current_epoch == 3:
-            raise Cut
-
-    with monkeypatch.context() as during:
-        during.setattr(train.Training, "on_train_epoch_start", cut)
-        with pytest.raises(Cut):
-            train.main(experiment, tmp_path)
-    resumed = train.main(experiment, tmp_path, resume=True)
-    unbroken = checkpoint.Checkpoint.load(run)
-    weights = checkpoint.Checkpoint.load(resumed).weights
-    assert all(torch.equal(weights[name], w) for name, w in unbroken.weights.items())
-    assert checkpoint.read_record(resumed / checkpoint.LAST).scores == unbroken.record.scores
 
 
 def test_the_run_exports_to_a_file_that_the_node_runs(run, tmp_path):
@@ -139,3 +98,27 @@ def test_pictures_of_predictions_show_truth_beside_guess(run):
     picture = cv2.imread(str(run / "epoch_006.png"))
     assert picture.shape == (4 * 64, 5 * 96, 3)
     assert np.std(picture) > 10
+
+
+# --- The other families, each by its configuration ------------------------------------------------
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("family", "kind", "figure", "first", "last"),
+    [
+        ("depth", "diode", "validation_delta", 0.25, 0.3),
+        ("relative", "redweb", "validation_whdr", 0.18, 0.16),
+        ("ordinal", "cityscapes", "validation_whdr", 0.3, 0.25),
+        ("segmentation", "cityscapes", "validation_mean_iou", 0.1, 0.25),
+        ("two_input", "composed", "validation_mask_iou", 0.15, 0.3),
+    ],
+)
+def test_a_family_visibly_learns(family, kind, figure, first, last, tmp_path):
+    folder = written(kind, tmp_path / kind)
+    run = train.main(configured(f"{family}_tiny", folder, folder), tmp_path / "runs")
+    curve, loss = column(run, figure), column(run, "validation_loss")
+    better = np.sign(last - first)
+    assert better * curve[0] < better * first
+    assert better * curve[-1] > better * last
+    assert loss[-1] < 0.9 * loss[0]

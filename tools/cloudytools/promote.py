@@ -9,6 +9,7 @@ SQLite file of the runs; every promoted file is kept there.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import hashlib
 import json
 import sys
@@ -21,6 +22,7 @@ from cloudytools.evaluate.dataset import MAIN
 from cloudytools.tracking import client
 
 CHAMPION = "champion"  # the alias of the version that is in use
+_UNKNOWN = ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE")  # no such name; no such alias
 
 _EXAMPLES = """examples:
   python -m cloudytools.evaluate dataset streets cache/streets --model street.onnx --json new.json
@@ -69,8 +71,10 @@ def _champion(registry: Any, name: str) -> dict[str, Any] | None:
 
     try:
         tags = registry.get_model_version_by_alias(name, CHAMPION).tags
-    except MlflowException:
-        return None
+    except MlflowException as error:
+        if error.error_code in _UNKNOWN:
+            return None
+        raise ModelError(f"the registry cannot be read: {error}") from error
     return {**tags, "figures": json.loads(tags["figures"])}
 
 
@@ -95,9 +99,7 @@ def _compared(new: Mapping[str, Any], old: Mapping[str, Any]) -> str:
 def _register(registry: Any, file: Path, name: str, measured: Mapping[str, Any]) -> int:
     from mlflow.exceptions import MlflowException
 
-    try:
-        registry.get_registered_model(name)
-    except MlflowException:
+    with contextlib.suppress(MlflowException):  # it is there already
         registry.create_registered_model(name)
     run = registry.create_run(_experiment(registry), run_name=f"promote {name}")
     registry.log_artifact(run.info.run_id, str(file))
