@@ -32,18 +32,20 @@ examples:
   python -m cloudytools.evaluate obstacles --depth model            the embedded model (slow)
   python -m cloudytools.evaluate obstacles --lidar FOLDER --depth model --json obstacles.json
 
-reading the table (errors are relative, at the 95th percentile; shares in %):
-  in target   sectors within 1 % or 5 cm      missed    sectors told farther than 1.1 × the truth
+reading the table (errors at the 95th percentile and shares, in % but where a unit is given):
+  lean, height  of the ground as fitted, against the mount (on the hill it is the road that leans)
+  in target   sectors within 1 % or 5 cm      miss      sectors told farther than 1.1 × the truth
   false       reports with nothing there      TTC       in the corridor, from 3 s on
   delay       seconds from appearing in a sector to its report
 """
 _COLUMNS = {
-    "frames": "frames", "within_target": "in target", "error_p95": "sectors",
-    "nearest_error_p95": "nearest", "corridor_error_p95": "corridor",
-    "missed_within_20_m": "missed <20 m", "missed": "missed", "false": "false",
+    "frames": "frames", "ground_deg_p95": "lean °", "ground_height_p95": "height",
+    "within_target": "in target", "error_p95": "sectors",
+    "nearest_error_p95": "near", "corridor_error_p95": "corridor",
+    "missed_within_20_m": "miss <20 m", "missed": "miss", "false": "false",
     "ttc_error_p50": "TTC p50", "ttc_error_p95": "TTC p95", "delay_p95_s": "delay s",
 }  # fmt: skip
-_PLAIN = ("frames", "delay_p95_s")
+_PLAIN = ("frames", "ground_deg_p95", "delay_p95_s")
 _CACHE = Path("cache/obstacles")
 
 
@@ -86,7 +88,7 @@ def run(chosen: argparse.Namespace) -> int:
     if chosen.picture:
         pictures.save(sheet(runs), chosen.picture)
     console = Console()
-    console.width = max(console.width, 120)  # a pipe is taken for 80 columns
+    console.width = max(console.width, 132)  # a pipe is taken for 80 columns
     console.print(_table(figures, means, model.card.name if model else "exact depth"))
     return 0 if runs else 2
 
@@ -114,7 +116,7 @@ def _table(
     figures: Mapping[str, Mapping[str, float]], means: Mapping[str, float], name: str
 ) -> Table:
     table = Table(title=f"obstacles by {name}", box=box.SIMPLE)
-    table.add_column("")
+    table.add_column("", no_wrap=True)
     for title in _COLUMNS.values():
         table.add_column(title, justify="right")
     for drive, row in figures.items():
@@ -131,7 +133,9 @@ def _cells(row: Mapping[str, float]) -> Sequence[str]:
 def _cell(value: float, key: str) -> str:
     if not math.isfinite(value):
         return "-"
-    return f"{value:.3g}" if key in _PLAIN else f"{100 * value:.1f} %"
+    if key in _PLAIN:
+        return f"{value:.2f}".removesuffix(".00")
+    return f"{100 * value:.1f}"
 
 
 def _known(document: Any) -> Any:

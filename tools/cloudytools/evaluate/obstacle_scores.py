@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cloudypoints.geometry import Floats
+from cloudypoints.geometry import Floats, Mount
 from cloudypoints.messages import Obstacles
 from cloudytools.evaluate.obstacle_truth import Truth
 
@@ -27,6 +27,7 @@ class Run:
     """All frames of one drive, as they come."""
 
     name: str
+    mount: Mount  # the true one
     stamps_ns: list[int] = field(default_factory=list)
     truths: list[Truth] = field(default_factory=list)
     reports: list[Obstacles] = field(default_factory=list)
@@ -52,6 +53,7 @@ def scores(run: Run) -> dict[str, float]:
     """Every figure of a run by name; NaN where nothing of the kind came up."""
     return {
         "frames": len(run.truths),
+        **_ground(run),
         **_sectors(run),
         **_falses(run),
         **_distances("nearest", [t.nearest_m for t in run.truths], _nearest(run)),
@@ -71,6 +73,21 @@ def _nearest(run: Run) -> list[float]:
 
 def _told(run: Run, name: str) -> list[float]:
     return [getattr(report, name) for report in run.reports]
+
+
+def _ground(run: Run) -> dict[str, float]:
+    """The fitted ground against the mount: its lean, and the camera's height above it."""
+    true_up, true_m = run.mount.vehicle_from_camera[2, :3], run.mount.height_m
+    told = np.array([report.header.vehicle_from_camera for report in run.reports])
+    up, height_m = told.reshape(-1, 4, 4)[:, 2, :3], told.reshape(-1, 4, 4)[:, 2, 3]
+    off_deg = np.degrees(np.arcsin(np.linalg.norm(np.cross(up, true_up), axis=1)))
+    states = [report.header.scale for report in run.reports]
+    return {
+        "ground_deg_p50": _percentile(off_deg, 50),
+        "ground_deg_p95": _percentile(off_deg, 95),
+        "ground_height_p95": _percentile(np.abs(height_m / true_m - 1), 95),
+        "ground_good": states.count("good") / len(states),
+    }
 
 
 def _sectors(run: Run) -> dict[str, float]:

@@ -31,6 +31,8 @@ from cloudytools.evaluate.obstacle_truth import Truth, TruthFinder
 
 LIDAR_GRID_PX = (320, 200)  # what LiDAR points are laid on, as depth
 _LIDAR_FAR_M = 60.0
+_GAP_ACROSS_PX, _GAP_DOWN_PX = 6, 14  # between points of one surface
+_SURFACE = 1.25  # inverse depths of one surface differ by less from one point to the next
 
 Seen = tuple[Floats, NDArray[np.uint8] | None]  # depth and labels (H, W)
 Look = Callable[[Moment], Seen]
@@ -58,7 +60,12 @@ class Follower:
     def report(self, seen: Seen, stamp_ns: int) -> Obstacles:
         """After this frame."""
         ground = self.ground.update(*seen, stamp_ns)
-        header = Header("course", stamp_ns=stamp_ns, scale=ground.state)
+        header = Header(
+            "course",
+            stamp_ns=stamp_ns,
+            scale=ground.state,
+            vehicle_from_camera=tuple(ground.mount.vehicle_from_camera.ravel().tolist()),
+        )
         return self.obstacles.update(
             header, *seen, mount=ground.mount, relative_error=self.relative_error
         )
@@ -67,7 +74,7 @@ class Follower:
 def drive(course: Course, folder: Path, settings: ObstacleSettings, model: Model | None) -> Run:
     """One course, by its exact depth or by what a model sees in its pictures."""
     error = model.card.relative_error if model else 0.0
-    run, finder = Run(course.name), TruthFinder(course.camera, settings)
+    run, finder = Run(course.name, course.camera.mount), TruthFinder(course.camera, settings)
     follower = Follower.of(course.camera, settings, error)
     look = _through(model, course) if model else _exactly
     for moment in moments(course, folder):
@@ -84,17 +91,18 @@ def settings_of(course: Course, **changes: float) -> ObstacleSettings:
 def lidar_run(folder: Path, settings: ObstacleSettings, model: Model | None) -> Iterator[Run]:
     """Each LiDAR picture as a run of one frame; points in the height band are the truth.
 
-    The exact depth is the LiDAR's own, one point a pixel: it judges the geometry on real streets.
+    The exact depth is the LiDAR's own, with the gaps between its lines filled along the surfaces:
+    it judges the geometry on real streets. The truth is the points alone.
     """
     for path in lidar.frames_of(folder):
         frame = lidar.read_frame(path)
         camera = frame.camera.resized(*LIDAR_GRID_PX)
         depth_m = _splatted(frame.points_camera, camera)
         truth = _lidar_truth(frame.points_camera, camera, settings)
-        run = Run(frame.name)
+        run = Run(frame.name, frame.camera.mount)
         if model is None:
             follower = Follower.of(camera, settings)
-            report = follower.report((depth_m, None), 0)
+            report = follower.report((_filled(depth_m), None), 0)
         else:
             view = model.view(frame.camera)
             result = model.infer([frame.picture], [view])[0]
@@ -138,6 +146,31 @@ def _splatted(points_camera: NDArray[np.float64], camera: Camera) -> Floats:
     u, v = pixels[inside].T
     np.minimum.at(depth_m, (v, u), points_camera[inside, 2].astype(np.float32))
     return np.where(np.isinf(depth_m), np.float32(np.nan), depth_m)
+
+
+def _filled(depth_m: Floats) -> Floats:
+    """The same where gaps between points of one surface, beside or above each other, are filled.
+
+    On a plane inverse depth is linear in columns and in rows.
+    """
+    inverse = 1 / depth_m
+    across = np.apply_along_axis(_bridged, 1, inverse, _GAP_ACROSS_PX)
+    down = np.apply_along_axis(_bridged, 0, across, _GAP_DOWN_PX)
+    return np.asarray(1 / down, np.float32)
+
+
+def _bridged(line: Floats, widest_px: int) -> Floats:
+    """A line of inverse depths (N,) with its short gaps between like ones filled."""
+    known = np.flatnonzero(np.isfinite(line))
+    if len(known) < 2:
+        return line
+    place = np.arange(len(line))
+    after = np.searchsorted(known, place).clip(1, len(known) - 1)
+    left, right = known[after - 1], known[after]
+    near, far = np.maximum(line[left], line[right]), np.minimum(line[left], line[right])
+    between = (place > left) & (place < right) & (right - left <= widest_px)
+    filled = np.interp(place, known, line[known])
+    return np.where(between & (near < _SURFACE * far), filled, line)
 
 
 def _lidar_truth(
