@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import resource
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -90,6 +92,17 @@ def replayed(path: Path, topics: Sequence[str] = (), *times_ns: int) -> Sent:
             (got.log_time_ns, [bytes(part) for part in got.parts])
             for got in recording.messages(topics, *times_ns)
         ]
+
+
+@contextmanager
+def no_file_above(size: int) -> Iterator[None]:
+    """As on a full disk: a file of this process, or of one it starts, grows up to here (EFBIG)."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
 def facts_of(path: Path) -> dict[str, str]:

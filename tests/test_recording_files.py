@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
-import resource
 import shutil
-from contextlib import contextmanager
 
 import pytest
 from mcap.reader import make_reader
@@ -21,22 +19,12 @@ from recordings import (
     feed,
     frame,
     frames,
+    no_file_above,
     parts_of,
     record,
     replayed,
     sent_by,
 )
-
-
-@contextmanager
-def no_file_above(size):
-    """As on a full disk: a file grows up to here (EFBIG, which Python raises as OSError)."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
 def run(recorder, *steps):

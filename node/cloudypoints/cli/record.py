@@ -225,8 +225,9 @@ class _Session:
             self._announce()
             self._round(0.1)
             show(_row(self._recorder, self._intake))
-        last = Deadline(_LAST_AT_MOST_S)
-        while self._round(_LAST_S) and not last.over:
+        # With the input the node has ended, and its last messages are on their way.
+        last = Deadline(_LAST_AT_MOST_S if self.until_eof else 0)
+        while self._round(_LAST_S if self.until_eof else 0) and not last.over:
             pass
 
     def _round(self, wait_s: float) -> int:

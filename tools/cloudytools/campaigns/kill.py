@@ -50,7 +50,7 @@ def kill(times: int, folder: Path, seed: int, tell: Tell) -> Outcome:
     for case in range(times):
         path = folder / f"victim_{case}.mcap"
         promised = _killed(path, chance.uniform(0, _LONGEST_S))
-        _look_at(path, promised, case, outcome)
+        look_at(path, promised, case, outcome)
         tell(case + 1, times)
     return outcome
 
@@ -99,7 +99,8 @@ def _killed(path: Path, after_s: float) -> int:
     return int(whole_lines[-1]) if whole_lines else -1
 
 
-def _look_at(path: Path, promised: int, case: int, outcome: Outcome) -> None:
+def look_at(path: Path, promised: int, case: int, outcome: Outcome) -> None:
+    """Repair what a victim left: every frame up to the promised one, and nothing foreign."""
     out = path.with_name("repaired.mcap")
     out.unlink(missing_ok=True)
     report = repair(path, out)

@@ -1,0 +1,74 @@
+"""The campaigns in short: recorders killed, files damaged; their full figures come by command."""
+
+from __future__ import annotations
+
+import pytest
+
+from cloudypoints.recording import Recorder, RecordSettings
+from cloudytools.campaigns.__main__ import main
+from cloudytools.campaigns.damage import Outcome as Damages
+from cloudytools.campaigns.damage import damage
+from cloudytools.campaigns.footage import FRAME_NS, START_NS, digests, frame, parts_of
+from cloudytools.campaigns.kill import Outcome as Kills
+from cloudytools.campaigns.kill import kill, look_at
+
+SEED = 7
+
+
+def untold(_done, _of):
+    """Nobody waits for it."""
+
+
+@pytest.mark.slow
+def test_recorders_that_are_killed_keep_what_they_promised(tmp_path):
+    outcome = kill(4, tmp_path, SEED, untold)
+    assert outcome.wrong == []
+    assert outcome.kills == 4
+    assert outcome.recovered >= outcome.promised > 4 * 10
+
+
+def test_a_recorder_that_promised_too_much_is_found_out(tmp_path):
+    path = tmp_path / "a.mcap"
+    recorder = Recorder(RecordSettings(path, chunk_s=0.2))
+    for number in range(20):
+        for message in frame(number):
+            recorder.add(parts_of(message), START_NS + number * FRAME_NS)
+    outcome = Kills()
+    look_at(path, promised=19, case=0, outcome=outcome)  # the last chunk is not in the file
+    recorder.close()
+    assert outcome.wrong
+    assert 10 <= outcome.recovered < 20
+
+
+def test_a_message_that_nobody_sent_is_found_out(tmp_path):
+    path = tmp_path / "a.mcap"
+    with Recorder(RecordSettings(path)) as recorder:
+        for message in (*frame(0), *list(frame(7))[1:]):
+            recorder.add(parts_of(message), START_NS)
+    outcome = Kills()
+    look_at(path, promised=0, case=0, outcome=outcome)
+    assert outcome.wrong == ["kill 0: 3 messages that were never recorded"]
+
+
+def test_damaged_files_get_a_clear_answer_and_never_a_wrong_message(tmp_path):
+    outcome = damage(40, tmp_path, SEED, untold)
+    assert outcome.wrong == []
+    assert outcome.verdicts.total() == outcome.cases == 40
+    assert 0 < outcome.saved < outcome.held
+
+
+def test_a_campaign_is_sound_only_within_its_memory():
+    assert Damages(peak_mb=511).sound
+    assert not Damages(peak_mb=513).sound
+    assert not Damages(wrong=["case 3"]).sound
+
+
+def test_every_message_of_the_footage_is_another():
+    assert len(set.union(*(digests(number) for number in range(5)))) == 5 * 4
+
+
+def test_the_command_says_what_came_out(capsys):
+    assert main(["damage", "--times", "5"]) == 0
+    said = capsys.readouterr().out.splitlines()
+    assert said[0].startswith("5 damaged files: ")
+    assert said[1] == "every promise held"
