@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 import threading
 from collections import deque
@@ -21,7 +22,9 @@ class FileServer:
         self.content = content
         self.plan = deque(plan)
         self.tag = tag
+        self.stated = hashlib.sha256(content).hexdigest()  # as a hub states it
         self.asked: list[str] = []  # the Range headers, "" for none
+        self.paths: list[str] = []
         self.over = threading.Event()
         handler = type("Handler", (_Handler,), {"server_": self})
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
@@ -56,8 +59,18 @@ class _Handler(BaseHTTPRequestHandler):
     def log_message(self, *_: object) -> None:
         """Silence."""
 
+    def do_HEAD(self) -> None:
+        """What the hub tells of a file: its commit, and the digest and size of a large one."""
+        self.send_response(200)
+        self.send_header("X-Repo-Commit", "0" * 40)
+        self.send_header("ETag", self.server_.tag)
+        self.send_header("X-Linked-ETag", f'"{self.server_.stated}"')
+        self.send_header("Content-Length", str(len(self.server_.content)))
+        self.end_headers()
+
     def do_GET(self) -> None:
         server = self.server_
+        server.paths.append(self.path)
         asked = self.headers.get("Range", "")
         server.asked.append(asked)
         todo = server.plan.popleft() if server.plan else "serve"

@@ -14,6 +14,7 @@ from cloudypoints.cli import (
     calibrate,
     check,
     listen,
+    models,
     mount,
     process,
     record,
@@ -89,6 +90,7 @@ def _parser() -> argparse.ArgumentParser:
         verify.add,
         process.add,
         check.add,
+        models.add,
         calibrate.add,
         mount.add,
     ):

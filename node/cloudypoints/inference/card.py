@@ -22,7 +22,7 @@ from cloudypoints.messages import Category
 METADATA_KEY = "cloudypoints"
 
 DepthKind = Literal["metric", "inverse", "affine_inverse", "disparity", "none"]
-_UNITS: dict[str, str] = {
+UNITS: dict[str, str] = {
     "metric": "m",
     "inverse": "1/m",
     "affine_inverse": "1",
@@ -86,7 +86,8 @@ class ModelCard(_Strict):
     labels_output: str = ""  # (N, H, W) uint8 or int64, the index into `labels`; "" for none
     labels: tuple[str, ...] = ()
     mask_output: str = ""  # (N, H, W) uint8, 255 × how surely it is foreground; "" for none
-    assumed_focal_px: Annotated[float, Field(ge=0)] = 0.0  # of the input picture; 0: any camera
+    # Of the input picture: depth is scaled by the camera's own over it; 0: the model fits any.
+    assumed_focal_px: Annotated[float, Field(ge=0)] = 0.0
     relative_error: Annotated[float, Field(ge=0)] = (
         0.0  # AbsRel on its test set; bounds are made of it
     )
@@ -96,8 +97,8 @@ class ModelCard(_Strict):
 
     @model_validator(mode="after")
     def _agrees_with_itself(self) -> ModelCard:
-        if self.unit != _UNITS[self.depth]:
-            raise ValueError(f"{self.depth} depth is in {_UNITS[self.depth]!r}, not {self.unit!r}")
+        if self.unit != UNITS[self.depth]:
+            raise ValueError(f"{self.depth} depth is in {UNITS[self.depth]!r}, not {self.unit!r}")
         if not 0 <= self.valid_range[0] < self.valid_range[1]:
             raise ValueError(f"valid_range {self.valid_range} must rise from ≥ 0")
         if bool(self.labels_output) != bool(self.labels):
@@ -135,7 +136,8 @@ def card_from(metadata: dict[str, str], where: str) -> ModelCard:
     if document is None:
         raise ModelError(
             f"{where}: no {METADATA_KEY!r} entry in its ONNX metadata, so what its numbers mean "
-            f"is unknown; export it with cloudytools.export, which writes one"
+            f"is unknown: say which model it is (cloudypoints models adopt), or export it with "
+            f"cloudytools.export, which writes one"
         )
     try:
         return ModelCard.model_validate_json(document)

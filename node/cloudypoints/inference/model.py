@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from importlib.resources import files
@@ -39,6 +40,9 @@ class View:
     geometry: NDArray[np.float32]  # (3, H, W): ray x / z, ray y / z, 1 / depth of the flat ground
     # (H, W, 3) RGB on the grid, for models that take one; black until `with_background`
     background: NDArray[np.uint8]
+    # This camera's focal length over the one that the model assumes: a longer lens shows things as
+    # large as if they were nearer, and their depth is so many times what the model takes it for.
+    focal_ratio: float = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +95,14 @@ class Model:
         rays = rays_of(camera)
         geometry = np.concatenate([np.nan_to_num(rays), ground_inverse_depth(camera, rays)[None]])
         empty = np.zeros((height, width, 3), np.uint8)
-        return View(source, camera, inner, np.ascontiguousarray(geometry, np.float32), empty)
+        geometry = np.ascontiguousarray(geometry, np.float32)
+        return View(source, camera, inner, geometry, empty, self._focal_ratio(camera.intrinsics))
+
+    def _focal_ratio(self, grid: Intrinsics) -> float:
+        """1 for models of any camera, and for depth whose scale is unknown anyway."""
+        if not self.card.assumed_focal_px or self.card.depth in ("affine_inverse", "none"):
+            return 1.0
+        return math.sqrt(grid.fx_px * grid.fy_px) / self.card.assumed_focal_px
 
     def with_background(self, view: View, background: NDArray[np.uint8]) -> View:
         """The view before this background, a picture of the source's size, (H, W, 3) uint8 RGB."""
@@ -181,7 +192,14 @@ class Model:
             inside = np.zeros_like(known)
             inside[top : top + height, left : left + width] = 255
             known &= inside
-        return Result(only(known, depth), categories, picture, mask)
+        return Result(self._of_camera(only(known, depth), view), categories, picture, mask)
+
+    def _of_camera(self, depth: NDArray[np.float32], view: View) -> NDArray[np.float32]:
+        """Depth as this camera's focal length has it, not the one that the model assumes."""
+        if view.focal_ratio == 1:
+            return depth
+        factor = view.focal_ratio if self.card.depth == "metric" else 1 / view.focal_ratio
+        return np.asarray(depth * np.float32(factor))
 
     def _warm_up(self) -> None:
         """Run once on grey: it allocates, and shows whether the outputs are as stated."""

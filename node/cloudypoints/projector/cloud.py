@@ -20,7 +20,7 @@ def limits_bind(card: ModelCard, settings: CloudSettings, ground: GroundSettings
     low_m, high_m = card.valid_range
     inside = settings.min_range_m <= low_m and high_m <= settings.max_range_m
     scaled = settings.scale == "ground" or ground.stabilise_s > 0
-    as_it_comes = card.depth == "metric" and not scaled
+    as_it_comes = card.depth == "metric" and not scaled and not card.assumed_focal_px
     return not as_it_comes or not inside or _limits_height(settings)
 
 

@@ -20,10 +20,10 @@ from rich.progress import (
     TransferSpeedColumn,
 )
 
+from cloudypoints.download import Progress as Bytes
 from cloudypoints.errors import CloudyPointsError, ConfigError
 from cloudytools.data import KINDS, archives, fetch, make, parts, survey
 from cloudytools.data import open as open_dataset
-from cloudytools.data.download import Progress as Bytes
 from cloudytools.data.reference import spread
 from cloudytools.data.report import Subject, page
 

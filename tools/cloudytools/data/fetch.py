@@ -10,10 +10,10 @@ from pathlib import Path
 
 import requests
 
+from cloudypoints.download import Progress, Remote, download
 from cloudypoints.errors import ConfigError, SourceError
 from cloudytools.data import diode
 from cloudytools.data.archives import unpack
-from cloudytools.data.download import Progress, Remote, download
 
 DIODE_URL = "https://diode-dataset.s3.amazonaws.com"
 # From the official devkit's README: the MD5 of each split's archive.

@@ -6,8 +6,8 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
+from cloudypoints.download import Remote, download
 from cloudypoints.errors import SourceError
-from cloudytools.data.download import Remote, download
 from file_server import FileServer
 
 CONTENT = np.random.default_rng(0).integers(0, 256, 3_000_000, np.uint8).tobytes()

@@ -18,9 +18,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
-import requests
+from cloudypoints.errors import MissingExtra, SourceError
 
-from cloudypoints.errors import SourceError
+try:
+    import requests
+except ImportError as missing:
+    raise MissingExtra("downloading", "zoo") from missing
 
 _PIECE = 1 << 16  # bytes; what a line that is cut loses at most
 _TRIES = 5  # in a row without a single new byte
@@ -139,6 +142,7 @@ def _finish(remote: Remote, part: Path, path: Path) -> None:
         _check_digest(part, remote.digest, f"{remote.url}: what came")
     except SourceError:
         part.unlink()
+        _state(part).unlink(missing_ok=True)
         raise
     part.replace(path)
     _state(part).unlink(missing_ok=True)
