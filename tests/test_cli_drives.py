@@ -109,6 +109,7 @@ def test_run_sees_a_recording_anew(recording, model, capsys):
         (["verify", str(STORED), "--source", "demo:", "--set", "cloud.far_m=1"], 2, "far_m"),
         (["process", "demo:", "--out", ".", "--workers", "0"], 2, "--workers 0"),
         (["process", "demo:", "--out", ".", "--set", "cloud.far_m=1"], 2, "unknown far_m"),
+        (["process", "demo:", "--out", __file__], 2, "no folder to write to: File exists"),
     ],
 )
 def test_what_is_wrong_is_one_line(arguments, code, says, capsys):

@@ -9,16 +9,21 @@ import signal
 import subprocess
 import sys
 import threading
+from contextlib import suppress
 from pathlib import Path
 
 import cv2
+import psutil
 import pytest
 
 from cloudypoints.errors import ConfigError, MissingExtra
 from cloudypoints.processing import Job, Outcome, Pool, jobs_for, load_outcome, process, worker
 from cloudypoints.processing.drive import process_drive
+from cloudypoints.processing.jobs import keep
 from cloudypoints.recording import Recording
+from cloudypoints.timing import Deadline
 from cloudypoints.verify import Question, verify
+from drives import ros1_bag
 from film import film, numbered
 from onnx_models import ground_model, saved
 
@@ -151,12 +156,44 @@ def test_leaving_early_kills_the_workers(tmp_path, drives, model):
     assert not [thread for thread in threading.enumerate() if thread.name == "worker"]
 
 
-def test_drives_of_one_name_do_not_overwrite_each_other():
+def names(sources: list[str], out: Path) -> list[str]:
+    return [job.out.name for job in jobs_for(sources, out, {}, {})]
+
+
+def test_drives_of_one_name_do_not_overwrite_each_other(tmp_path):
     sources = ["a/street.mp4", "b/street.mp4", "bag?topic=/front/image", "rtsp://x/y", "c/..mp4"]
-    names = [job.out.name for job in jobs_for(sources, Path("out"), {}, {})]
-    assert names[:2] == ["street.mcap", "street_2.mcap"]
-    assert names[2] == "bag_topic__front_image.mcap"
-    assert len(set(names)) == 5
+    named = names(sources, tmp_path)
+    assert named[:2] == ["street.mcap", "street_2.mcap"]
+    assert named[2] == "bag_topic__front_image.mcap"
+    assert len(set(named)) == 5
+
+
+def test_nor_does_one_that_comes_another_day(tmp_path):
+    for job in jobs_for(["a/street.mp4", "b/street.mp4"], tmp_path, {}, {}):
+        keep(job, Outcome(job.source, str(job.out), job.key(), ok=True))
+    assert names(["c/street.mp4", "b/street.mp4"], tmp_path) == ["street_3.mcap", "street_2.mcap"]
+
+
+def test_a_drive_or_a_model_that_was_changed_is_done_again(tmp_path, drives, model):
+    def key() -> str:
+        return jobs_for(drives[:1], tmp_path, document(model), {})[0].key()
+
+    before = key()
+    assert key() == before
+    os.utime(model, ns=(5, 5))
+    other_model = key()
+    film(tmp_path / "street.mp4", range(21), size_px=(160, 120))
+    assert len({before, other_model, key()}) == 3
+
+
+def test_of_a_drive_that_breaks_off_nothing_is_left_but_why(tmp_path, drives, model):
+    content = bytearray(ros1_bag(tmp_path / "a.bag").read_bytes())
+    content[len(content) // 2 :] = b""
+    (tmp_path / "a.bag").write_bytes(content)
+    (job,) = jobs_for([str(tmp_path / "a.bag")], tmp_path / "out", document(model), {})
+    (outcome,) = process([job], Pool())
+    assert "a.bag: not a bag that can be read" in outcome.error
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["a.json"]
 
 
 def test_a_setting_that_is_wrong_is_told(drives, tmp_path):
@@ -188,7 +225,32 @@ def test_a_missing_ray_names_the_extra_that_brings_it(tmp_path, drives, model, m
 
 @pytest.mark.slow  # Ray takes seconds to start
 @pytest.mark.filterwarnings("ignore")  # its own
-def test_ray_gives_the_same_digests(tmp_path, drives, model):
-    here = list(process(jobs_for(drives, tmp_path / "here", document(model), {}), Pool(1)))
-    there = jobs_for(drives, tmp_path / "there", document(model), {})
-    assert digests(list(process(there, Pool(2, ray="local")))) == digests(here)
+def test_ray_gives_the_same_digests_though_a_worker_of_it_is_killed(
+    tmp_path, drives, model, monkeypatch
+):
+    """Paths that begin at this folder hold for its workers too."""
+    monkeypatch.chdir(tmp_path)
+    named = [Path(drive).name for drive in drives]
+    calm = jobs_for(named, Path("here"), slow(model, tmp_path), {})
+    here = list(process(calm, Pool(1)))
+    killed: list[int] = []
+    watcher = threading.Thread(target=kill_a_ray_worker, args=(killed,))
+    watcher.start()
+    disturbed = jobs_for(named, Path("there"), slow(model, tmp_path), {})
+    there = list(process(disturbed, Pool(2, ray="local")))
+    watcher.join()
+    assert killed
+    assert digests(there) == digests(here)
+    assert [outcome.ok for outcome in there].count(False) == 1  # that which is broken
+
+
+def kill_a_ray_worker(killed: list[int]) -> None:
+    """One that is at work: Ray calls its processes by what they do."""
+    limit = Deadline(90)
+    while not (killed or limit.over):
+        for child in psutil.Process().children(recursive=True):
+            with suppress(psutil.Error, IndexError):
+                if child.cmdline()[0].startswith("ray::_process_there"):
+                    child.kill()
+                    killed.append(child.pid)
+                    return

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from cloudypoints.cli.options import add_camera, add_playback, settings_document
+from cloudypoints.cli.options import add_camera, settings_document
 from cloudypoints.errors import ConfigError, MissingExtra
 from cloudypoints.timing import monotonic_s
 
@@ -31,9 +31,10 @@ examples:
 
 Each drive becomes DIR/NAME.mcap (as `record` writes it; `verify`, `replay` and `recording` read
 it) and DIR/NAME.json with its digest, which is the same whatever the number of workers. Drives that
-were done are not done again: call it again to resume. A drive that cannot be read does not stop the
-rest, and a worker that is killed has its drive done by another. On a cluster all machines must see
-the same folders.
+were done are not done again unless they, the model or what is set have changed: call it again to
+resume. A drive that cannot be read does not stop the rest, and a worker that is killed has its
+drive done by another. On a cluster all machines need this library and the same folders under the
+same paths.
 
 exit codes:
   0  all drives are done
@@ -53,19 +54,30 @@ def add(commands: Any) -> None:
     parser.add_argument("sources", nargs="+", metavar="DRIVE", help="as for `run`")
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="made if need be")
     parser.add_argument(
-        "--workers", type=int, default=os.cpu_count() or 1, metavar="N", help="(all cores)"
+        "--workers", type=int, default=os.cpu_count() or 1, metavar="N", help="at once (all cores)"
     )
-    parser.add_argument("--ray", default="", metavar="ADDRESS", help="a cluster's, auto or local")
+    parser.add_argument(
+        "--ray",
+        default="",
+        metavar="ADDRESS",
+        help="of a Ray cluster, auto or local",
+    )
     parser.add_argument("--model", metavar="FILE", help="an ONNX depth model (default: embedded)")
     parser.add_argument("--provider", choices=("auto", "cpu", "cuda", "tensorrt", "coreml"))
     parser.add_argument(
-        "--set", action="append", default=[], metavar="SECTION.KEY=VALUE", help="TOML"
+        "--set",
+        action="append",
+        default=[],
+        metavar="SECTION.KEY=VALUE",
+        help="any, as TOML",
     )
     parser.add_argument(
         "--small", action="store_true", help="depth to 0.05 %%, pictures as JPEG: a third"
     )
     add_camera(parser)
-    add_playback(parser)
+    part = parser.add_argument_group("which part of each")
+    part.add_argument("--start", type=float, metavar="S", help="from here on (0)")
+    part.add_argument("--end", type=float, metavar="S", help="up to here (the end)")
     parser.set_defaults(command=process)
 
 
@@ -79,9 +91,9 @@ def process(options: argparse.Namespace) -> int:
     if options.workers < 1:
         raise ConfigError(f"--workers {options.workers}: at least one is needed")
     document = _document(options)
+    _make(options.out)
     jobs = jobs_for(options.sources, options.out, document, _SMALL if options.small else {})
     jobs[0].settings()  # what is wrong with all of them is told at once
-    options.out.mkdir(parents=True, exist_ok=True)
     start_s = monotonic_s()
     outcomes: list[Outcome] = []
     with _progress(jobs) as (show, finished):
@@ -89,6 +101,14 @@ def process(options: argparse.Namespace) -> int:
             outcomes.append(outcome)
             finished(outcome)
     return _summarised(outcomes, options.out, monotonic_s() - start_s)
+
+
+def _make(folder: Path) -> None:
+    """Raises ConfigError where there can be no such folder."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigError(f"--out {folder}: no folder to write to: {error.strerror}") from error
 
 
 def changes(texts: Sequence[str]) -> dict[str, Any]:
@@ -103,8 +123,8 @@ def changes(texts: Sequence[str]) -> dict[str, Any]:
 
 def _document(options: argparse.Namespace) -> dict[str, Any]:
     """Of the camera that all drives have, and the node."""
-    unset = {"threads": None, "scale": None, "endpoint": None, "insecure": None, "source": "."}
-    document = settings_document(argparse.Namespace(**{**vars(options), **unset}))
+    unset = dict.fromkeys(("threads", "scale", "endpoint", "insecure", "pace", "mode", "loop"))
+    document = settings_document(argparse.Namespace(**{**vars(options), **unset, "source": "."}))
     document["camera"][options.name].pop("source")
     for section, values in changes(options.set).items():
         document[section] = {**document.get(section, {}), **values}

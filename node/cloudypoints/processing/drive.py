@@ -8,10 +8,12 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
 from dataclasses import asdict, dataclass, field, replace
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 from cloudypoints.capture import Frame, Source, open_source
+from cloudypoints.capture.names import asked
 from cloudypoints.config import NodeSettings, settings_from
 from cloudypoints.errors import CloudyPointsError, RecordingError, SourceEnded
 from cloudypoints.fingerprint import fingerprint_of
@@ -54,8 +56,14 @@ class Job:
         return settings_from(whole, self.source)
 
     def key(self) -> str:
-        """What its result depends on besides the drive's content, as a digest."""
-        about = [self.source, dict(self.document), dict(self.recording)]
+        """What its result depends on, as a digest: of the files it names, their size and time."""
+        model = str(self.document.get("inference", {}).get("model", ""))
+        files = [
+            _state_of(asked(self.source)[0]),
+            _state_of(model),
+            metadata.version("cloudypoints"),
+        ]
+        about = [self.source, dict(self.document), dict(self.recording), files]
         return hashlib.sha256(json.dumps(about, sort_keys=True).encode()).hexdigest()
 
 
@@ -94,6 +102,8 @@ def process_drive(job: Job, progress: Progress = lambda frames: None) -> Outcome
         outcome = replace(failed, error=str(error))
     except OSError as error:
         outcome = replace(failed, error=f"{error.filename or job.out}: {error.strerror}")
+    finally:
+        _part_of(job).unlink(missing_ok=True)
     return replace(outcome, seconds=round(monotonic_s() - start_s, 3))
 
 
@@ -101,8 +111,8 @@ def _processed(job: Job, progress: Progress) -> Outcome:
     settings = job.settings()
     inference = settings.inference
     model = Model.open(inference.model, provider=inference.provider, threads=inference.threads)
-    part = job.out.with_name(f"{job.out.stem}.part.mcap")
-    part.unlink(missing_ok=True)
+    part = _part_of(job)
+    part.unlink(missing_ok=True)  # of a worker that was killed
     digest, counts, frames = hashlib.sha256(), Counter[str](), 0
     capture = settings.camera[job.camera].capture
     with (
@@ -130,6 +140,20 @@ def _processed(job: Job, progress: Progress) -> Outcome:
         fingerprint=fingerprint_of(settings, model),
         faults=faults,
     )
+
+
+def _part_of(job: Job) -> Path:
+    """What is written until all is done."""
+    return job.out.with_name(f"{job.out.stem}.part.mcap")
+
+
+def _state_of(path: str) -> list[int]:
+    """Size and time of a file, which change with it; nothing of what is none."""
+    try:
+        found = Path(path).stat()
+    except OSError:
+        return []
+    return [found.st_size, found.st_mtime_ns]
 
 
 def _frames(source: Source) -> Iterator[Frame]:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import os
+import platform
 import queue
 import subprocess
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 from cloudypoints.errors import EndpointError, MissingExtra
@@ -144,14 +147,15 @@ def _by_ray(jobs: Sequence[Job], pool: Pool) -> Iterator[tuple[Job, Outcome]]:
         import ray
     except ImportError as error:
         raise MissingExtra("processing on a cluster", "fleet") from error
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     local: dict[str, Any] = {"num_cpus": pool.workers, "include_dashboard": False}
     try:
         ray.init(pool.ray, log_to_driver=False, **(local if pool.ray == "local" else {}))
     except (ConnectionError, RuntimeError, ValueError) as error:
         raise EndpointError(f"{pool.ray}: no Ray cluster there: {error}") from error
     try:
-        see = ray.remote(num_cpus=1, max_retries=_ATTEMPTS - 1)(process_drive)
-        running = {see.remote(job): job for job in jobs}
+        see = ray.remote(num_cpus=1, max_retries=_ATTEMPTS - 1)(_process_there)
+        running = {see.remote(job, str(Path.cwd())): job for job in jobs}
         while running:
             (ready,), _ = ray.wait(list(running), num_returns=1)
             job = running.pop(ready)
@@ -160,9 +164,19 @@ def _by_ray(jobs: Sequence[Job], pool: Pool) -> Iterator[tuple[Job, Outcome]]:
         ray.shutdown()
 
 
+def _process_there(job: Job, folder: str) -> Outcome:
+    """On another machine, where the paths of the job begin at the same folder."""
+    try:
+        os.chdir(folder)
+    except OSError as error:
+        said = f"{platform.node()}: cannot see {folder}: {error.strerror}"
+        return Outcome(job.source, str(job.out), job.key(), ok=False, error=said)
+    return process_drive(job)
+
+
 def _result(ray: Any, ready: Any, job: Job) -> Outcome:
     try:
-        outcome: Outcome = ray.get(ready)
+        outcome = replace(ray.get(ready), key=job.key())  # clocks of two machines round otherwise
     except ray.exceptions.RayError as error:
         said = str(error).strip().splitlines()[0]
         return Outcome(job.source, str(job.out), job.key(), ok=False, error=f"its worker: {said}")
