@@ -11,7 +11,7 @@ import pytest
 from cloudypoints.colours import CATEGORY_ON_DARK, by_distance, by_height
 from cloudypoints.errors import DisplayError, VersionError
 from cloudypoints.geometry import Mount
-from cloudypoints.messages import POINT, Category, Cloud, Header, Ledger
+from cloudypoints.messages import POINT, Category, Cloud, Header, Ledger, Status
 from cloudypoints.picture.canvas import BAD, GOOD
 from cloudypoints.timing import utc_ns
 from cloudypoints.viewer.display import open_display
@@ -20,7 +20,7 @@ from cloudypoints.viewer.layer import size_for
 from cloudypoints.viewer.pace import EASY_S, FEWEST_POINTS, SLOWEST_S, START_POINTS, Pace
 from cloudypoints.viewer.points import MODES, greyed, places, thinned
 from cloudypoints.viewer.scenery import RINGS_M, grid_segments, ring_labels, ring_segments
-from cloudypoints.viewer.words import drawn_line, facts, notice
+from cloudypoints.viewer.words import drawn_line, facts, facts_without_cloud, notice
 from streets import HEADER, MOUNT, PINK, Clock, Told, obstacles, wall
 
 # ------------------------------------------------------------------------------------- points
@@ -250,6 +250,28 @@ def test_who_never_spoke_is_waited_for_by_name():
     feeds = Feeds([Told()], clock=clock)
     clock.now_s += 2
     assert notice(feeds) == "waiting for tcp://127.0.0.1:5556: no data for 2 s"
+
+
+def test_a_camera_that_says_why_it_has_no_cloud_is_quoted():
+    clock = Clock()
+    status = Status(HEADER, capture="reconnecting", reason="timed out")
+    source = Told({"status/front": status})
+    feeds = Feeds([source], clock=clock)
+    clock.now_s += 2
+    feeds.update()
+    assert notice(feeds) == "front: reconnecting, no cloud yet (timed out)"
+    (said,) = feeds.without_cloud
+    assert facts_without_cloud(said)[1].words == "reconnecting: timed out"
+    source.captured_ns = utc_ns() - 20 * 10**9  # and then its node fell silent
+    assert notice(feeds).startswith("waiting for tcp://127.0.0.1:5556: no data")
+
+
+def test_a_silent_camera_says_what_its_node_says_of_it():
+    clock = Clock()
+    status = Status(HEADER, capture="failed", reason="no such host")
+    said = {"cloud/front": Cloud(HEADER, wall()), "status/front": status}
+    (feed,) = Feeds([Told(said)], clock=clock).update()
+    assert facts(feed, clock() + 3)[-1].words == "failed: no such host"
 
 
 def test_what_ends_a_source_is_not_swallowed():

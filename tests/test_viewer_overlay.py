@@ -12,7 +12,7 @@ import pytest
 from cloudypoints.control import PlayState
 from cloudypoints.geometry import Mount
 from cloudypoints.messages import Cloud, Depth, Header, Image
-from cloudypoints.picture.canvas import ACCENT, BAD, GOOD, Box
+from cloudypoints.picture.canvas import ACCENT, BAD, GOOD, TEXT, WARN, Box
 from cloudypoints.viewer import insets
 from cloudypoints.viewer.eyes import (
     VIEWS,
@@ -20,6 +20,7 @@ from cloudypoints.viewer.eyes import (
     eye_behind,
     eye_following,
     eye_of_camera,
+    pixel_px,
     wanted_eye,
 )
 from cloudypoints.viewer.feeds import Feeds
@@ -66,6 +67,14 @@ def test_the_nearest_says_distance_kind_and_time_to_collision_where_it_stands():
     (label,) = obstacle_labels(obstacles(), np.array([2.0, 1.0, 0.0]))
     assert label.words == "8.0 m vehicle, 3.2 s to collision"
     assert label.place_m[:2] == (10.0, 1.0)
+
+
+@pytest.mark.parametrize(
+    ("ttc_s", "colour"), [(2.0, BAD), (5.0, WARN), (20.0, TEXT), (math.nan, TEXT)]
+)
+def test_the_sooner_it_is_met_the_louder_it_is_said(ttc_s, colour):
+    (label,) = obstacle_labels(obstacles(nearest_ttc_s=ttc_s), FOOT_M)
+    assert label.colour == colour
 
 
 @pytest.mark.parametrize("ttc_s", [math.nan, math.inf, 25.0])
@@ -151,6 +160,15 @@ def test_through_the_camera_its_whole_picture_is_seen(aspect, tangent):
     assert math.tan(math.radians(eye.field_of_view_deg) / 2) == pytest.approx(tangent)
     np.testing.assert_allclose(eye.place_m, [0, 0, 1.5], atol=1e-12)
     np.testing.assert_allclose(eye.looks_at_m - eye.place_m, [1, 0, 0], atol=1e-12)
+
+
+def test_only_through_the_camera_is_a_pixel_as_large_as_its_share_of_the_window():
+    feeds = Feeds([Told({"cloud/front": Cloud(HEADER, wall())})]).update()
+    eye = wanted_eye("camera", feeds, 4 / 3)
+    #  60 rows of pixels in 720
+    assert pixel_px("camera", feeds, eye, 720) == pytest.approx(12)
+    assert pixel_px("orbit", feeds, eye, 720) == 0
+    assert pixel_px("camera", [], eye, 720) == 0
 
 
 def test_following_the_gaze_ends_at_the_nearest_obstacle():

@@ -99,6 +99,17 @@ def wanted_eye(view: str, feeds: Sequence[Feed], aspect: float, previous: Eye | 
     return eye_behind(matrix)
 
 
+def pixel_px(view: str, feeds: Sequence[Feed], eye: Eye, height_px: int) -> float:
+    """How wide a pixel of the first camera's grid is seen from its place; 0 from elsewhere.
+
+    `height_px`: of the scene.
+    """
+    if view != "camera" or not feeds or len(feeds[0].cloud.header.intrinsics) != 6:
+        return 0.0
+    focal_px = height_px / 2 / math.tan(math.radians(eye.field_of_view_deg) / 2)
+    return focal_px / min(feeds[0].cloud.header.intrinsics[2:4])
+
+
 def _foot_and_heading(vehicle_from_camera: Matrix) -> tuple[Place, Place]:
     """Where the camera stands on the ground, and where it looks over it; (3,) each."""
     heading_rad = math.atan2(vehicle_from_camera[1, 2], vehicle_from_camera[0, 2])

@@ -98,8 +98,8 @@ class Feed:
 
     @property
     def status(self) -> Status | None:
-        """How the node does."""
-        return self._newest(Status, _REPORT_S)
+        """How the node does, also while no clouds come."""
+        return _said_of_late(self.source, self.camera) or self._newest(Status, _REPORT_S)
 
     def _newest(self, kind: type[M], within_s: float = SILENT_S) -> M | None:
         """The newest, unless it was captured so long before or after the cloud."""
@@ -151,6 +151,18 @@ class Feeds:
         newest_s = max((feed.seen_s for feed in self._feeds.values()), default=self._began_s)
         return self._clock() - newest_s
 
+    @property
+    def without_cloud(self) -> list[Status]:
+        """What cameras say of themselves of which nothing has come that could be drawn."""
+        said = []
+        for source in self._sources:
+            topics = [topic.partition("/") for topic in source.topics]
+            cameras = {camera for kind, _, camera in topics if kind == "status"}
+            drawn = {camera for kind, _, camera in topics if kind == "cloud"}
+            mute = sorted(cameras - drawn)
+            said += [_said_of_late(source, camera) for camera in mute]
+        return [status for status in said if status is not None]
+
     def _look(self, index: int, source: Source, topic: str) -> None:
         message = source.latest(topic)
         if not isinstance(message, Cloud):
@@ -160,6 +172,15 @@ class Feeds:
             self._feeds[index, topic] = Feed(source, topic, message, self._clock())
         elif feed.cloud is not message:
             feed.cloud, feed.seen_s, feed.changed = message, self._clock(), True
+
+
+def _said_of_late(source: Source, camera: str) -> Status | None:
+    """The newest status, unless its node has fallen silent."""
+    topic = f"status/{camera}"
+    status = source.latest(topic)
+    if not isinstance(status, Status) or source.health(topic).age_s > _REPORT_S:
+        return None
+    return status
 
 
 def _raise_if_ended(source: Source) -> None:

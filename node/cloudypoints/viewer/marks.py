@@ -28,7 +28,7 @@ Segments = NDArray[np.float64]  # (N, 2, 3): from, to
 THIN_PX, THICK_PX = 1.5, 4.0
 POLE_M = 1.7  # how high the nearest obstacle's pole stands
 FRUSTUM_M = 1.0  # of the camera's depth: how far its frustum is drawn
-SOON_S = 10.0  # a time to collision above this is not said
+SOON_S, HASTE_S = 10.0, 3.0  # a time to collision above is not said; below is said in red
 
 _ABOVE_GROUND_M = 0.03  # so that lines win against the ground's points
 _CORRIDOR_MOST_M = 60.0  # of a corridor without an end
@@ -60,7 +60,8 @@ def obstacle_labels(obstacles: Obstacles, foot_m: NDArray[np.float64]) -> list[L
     if math.isfinite(obstacles.nearest_m):
         x_m, y_m, _ = _nearest_foot(obstacles, foot_m)
         place_m = (x_m, y_m, POLE_M)
-        labels.append(Label(nearest_words(obstacles), place_m, TEXT, above=True))
+        colour = _haste_colour(obstacles.nearest_ttc_s)
+        labels.append(Label(nearest_words(obstacles), place_m, colour, above=True))
     for name, event in obstacles.zone_event.items():
         outline = _outline(obstacles, name)
         x_m, y_m, _ = outline.mean(axis=0)
@@ -77,6 +78,11 @@ def nearest_words(obstacles: Obstacles) -> str:
     if obstacles.nearest_ttc_s < SOON_S:
         words += f", {obstacles.nearest_ttc_s:.1f} s to collision"
     return words
+
+
+def _haste_colour(ttc_s: float) -> Colour:
+    """Of words on a meeting so many seconds away; NaN is no meeting."""
+    return BAD if ttc_s < HASTE_S else WARN if ttc_s < SOON_S else TEXT
 
 
 def frustum(header: Header, vehicle_from_camera: Matrix) -> Strokes:

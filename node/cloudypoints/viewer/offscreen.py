@@ -21,7 +21,7 @@ from cloudypoints.picture import save_picture
 from cloudypoints.picture.canvas import Canvas
 from cloudypoints.timing import Deadline, monotonic_s
 from cloudypoints.viewer.display import open_offscreen, quiet_stdout
-from cloudypoints.viewer.eyes import Eye, Look, wanted_eye
+from cloudypoints.viewer.eyes import Eye, Look, pixel_px, wanted_eye
 from cloudypoints.viewer.feeds import Feeds, Source
 from cloudypoints.viewer.interrupt import interrupts_kept
 from cloudypoints.viewer.overlay import Overlay, composed
@@ -71,9 +71,9 @@ class Offscreen:
     def draw(self) -> Canvas:
         """What the feeds say now, (H, W, 3)."""
         now_s, feeds = monotonic_s(), self.feeds.update()
+        clip_from_vehicle = self._place_eye()
         for feed in self._stage.news(feeds, now_s):
             self._stage.draw(feed, _POINTS // len(feeds), live=feed.is_live(now_s))
-        clip_from_vehicle = self._place_eye()
         self._speak(now_s)
         drawn = np.array(self._renderer.render_to_image())
         return composed(self._overlay, drawn, self._stage.labels, clip_from_vehicle)
@@ -93,6 +93,7 @@ class Offscreen:
         width_px, height_px = self._film.size_px
         aspect = width_px / height_px
         self._eye = eye = wanted_eye(self._film.look.view, self.feeds.all, aspect, self._eye)
+        self._stage.pixel_px = pixel_px(self._film.look.view, self.feeds.all, eye, height_px)
         camera = self._scene.camera
         far_m = 3 * REACH_M
         camera.set_projection(eye.field_of_view_deg, aspect, _NEAR_M, far_m, self._vertical)

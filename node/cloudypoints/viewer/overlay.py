@@ -13,7 +13,7 @@ from cloudypoints.picture.canvas import NIGHT, Box, Canvas, Style, tag, tag_size
 from cloudypoints.viewer import insets
 from cloudypoints.viewer.feeds import Feed, Feeds
 from cloudypoints.viewer.labels import Label, arranged
-from cloudypoints.viewer.words import facts, notice
+from cloudypoints.viewer.words import facts, facts_without_cloud, notice
 
 _MARGIN_PX = 12
 _LABEL_PX = 14
@@ -31,6 +31,7 @@ class Overlay:
     def say(self, feeds: Feeds, now_s: float, width_px: int) -> str:
         """Bring the strip and the warning up to date; the warning, empty while all is well."""
         rows = [facts(feed, now_s) for feed in feeds.all]
+        rows += [facts_without_cloud(status) for status in feeds.without_cloud]
         words = notice(feeds)
         self._put("strip", insets.strip(rows, width_px) if rows else None)
         self._put("warning", insets.warning(words) if words else None)

@@ -6,6 +6,7 @@ how a picture comes of it is the business of whoever owns the scene.
 
 from __future__ import annotations
 
+import math
 from types import ModuleType
 from typing import Any
 
@@ -34,6 +35,7 @@ class Stage:
     def __init__(self, open3d: ModuleType, scene: Any, *, scaling: float = 1.0) -> None:
         """`scaling`: device pixels of a pixel."""
         self.mode = "picture"  # of MODES
+        self.pixel_px = 0.0  # as wide a pixel of the camera is seen: points leave no gaps there
         self.shown: dict[str, tuple[int, int]] = {}  # points drawn, and of how many
         self._open3d, self._scene, self._scaling = open3d, scene, scaling
         self._layers: dict[str, Layer] = {}
@@ -100,10 +102,11 @@ class Stage:
         self._labels[feed.name] = labels
 
     def _material(self, thinned_by: float) -> Any:
-        """Larger points where there are fewer."""
+        """Larger points where there are fewer, or where their own picture is to be seen."""
         material = self._open3d.visualization.rendering.MaterialRecord()
         material.shader = "defaultUnlit"
-        material.point_size = self._point_px * min(2.0, thinned_by**0.25) * self._scaling
+        size_px = self._point_px * min(2.0, thinned_by**0.25) * self._scaling
+        material.point_size = max(size_px, self.pixel_px * math.sqrt(thinned_by))
         return material
 
 

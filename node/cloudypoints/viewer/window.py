@@ -16,7 +16,7 @@ import numpy as np
 from cloudypoints.errors import DisplayError
 from cloudypoints.timing import Deadline, monotonic_s
 from cloudypoints.viewer.display import quiet_stdout
-from cloudypoints.viewer.eyes import VIEWS, Eye, Look, wanted_eye
+from cloudypoints.viewer.eyes import VIEWS, Eye, Look, pixel_px, wanted_eye
 from cloudypoints.viewer.feeds import Feed, Feeds
 from cloudypoints.viewer.glass import Glass
 from cloudypoints.viewer.overlay import Overlay, composed
@@ -123,6 +123,9 @@ class Window:
         if not (news and self._pace.due):
             return False
         known = len(self._stage.shown)
+        if self._eye is not None:
+            height_px = self._widget.frame.height
+            self._stage.pixel_px = pixel_px(self._view, self._in_turn, self._eye, height_px)
         for feed in news:
             live = feed.is_live(now_s)
             self._stage.draw(feed, self._pace.points // len(feeds), live=live)
@@ -265,6 +268,7 @@ class Window:
     def _look_from(self, view: str) -> None:
         self._view = view
         self._look_again()
+        self._stage.draw_anew()  # points are larger through the camera
         self._say()
 
     def _look_again(self) -> None:

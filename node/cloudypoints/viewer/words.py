@@ -27,6 +27,8 @@ KEYS = (
     ("H", "this help on, off"),
     ("Q Esc", "close"),
 )
+_REASON_CHARS = 60  # of a reason in the strip
+_NOTICE_CHARS = 90  # of a warning: what a window is wide
 _STAGES = ("capture", "wait", "inference", "projection")  # of the latency, as they follow
 _CAPTURE_COLOURS = {"streaming": GOOD, "opening": WARN, "reconnecting": WARN, "failed": BAD}
 
@@ -45,9 +47,17 @@ def notice(feeds: Feeds) -> str:
     silent_s = feeds.silent_s
     if silent_s < SILENT_S:
         return ""
-    if not feeds.all:
-        return f"waiting for {', '.join(feeds.endpoints)}: no data for {silent_s:.0f} s"
-    return f"no data for {silent_s:.0f} s"
+    if feeds.all:
+        return f"no data for {silent_s:.0f} s"
+    if feeds.without_cloud:
+        return "; ".join(_why_no_cloud(status) for status in feeds.without_cloud)[:_NOTICE_CHARS]
+    return f"waiting for {', '.join(feeds.endpoints)}: no data for {silent_s:.0f} s"
+
+
+def _why_no_cloud(status: Status) -> str:
+    """Of a camera whose node is heard."""
+    reason = f" ({status.reason})" if status.reason else ""
+    return f"{status.header.camera}: {status.capture}, no cloud yet{reason}"
 
 
 def facts(feed: Feed, now_s: float) -> list[Fact]:
@@ -57,6 +67,7 @@ def facts(feed: Feed, now_s: float) -> list[Fact]:
         return [
             Fact("camera", feed.camera, BAD),
             Fact("state", f"no data for {silent_s:.0f} s", BAD),
+            *([] if feed.status is None else [_source_fact(feed.status)]),
         ]
     live = feed.is_live(now_s)
     header, status, health = feed.cloud.header, feed.status, feed.source.health(feed.topic)
@@ -90,12 +101,24 @@ def _status_facts(status: Status) -> list[Fact]:
     stages = [(stage, status.latency_ms[stage]) for stage in _STAGES if stage in status.latency_ms]
     latency = " + ".join(f"{took_ms:.0f}" for _, took_ms in stages)
     total = status.latency_ms.get("total", math.nan)
-    facts = [Fact("source", status.capture, _CAPTURE_COLOURS.get(status.capture, MUTED))]
+    facts = [_source_fact(status)]
     if stages:
         named = " + ".join(stage for stage, _ in stages)
         facts.append(Fact(named, f"{latency} = {total:.0f} ms"))
     facts.append(Fact("provider", status.provider or "unknown"))
     return facts
+
+
+def facts_without_cloud(status: Status) -> list[Fact]:
+    """A camera of which no cloud has come."""
+    return [Fact("camera", status.header.camera, WARN), _source_fact(status)]
+
+
+def _source_fact(status: Status) -> Fact:
+    """Whether pictures come, and why not."""
+    reason = f": {status.reason}" if status.reason and status.capture != "streaming" else ""
+    colour = _CAPTURE_COLOURS.get(status.capture, MUTED)
+    return Fact("source", f"{status.capture}{reason}"[:_REASON_CHARS], colour)
 
 
 def drawn_line(mode: str, shown: int, available: int) -> str:
