@@ -11,10 +11,14 @@ from __future__ import annotations
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 from cloudypoints.geometry import Floats, Intrinsics
 
+Indices = NDArray[np.intp]
+
 _GLANCING = 6.0  # metres along the ray for a metre across it: 10° to the surface
+_BOTH = 1.999  # steps; two but for rounding
 _STRIP_PX = 32 << 10  # pixels at once: what is allocated stays in the caches
 
 
@@ -40,27 +44,39 @@ def _thin(kept: Floats, depth_m: Floats, intrinsics: Intrinsics, nearest_m: floa
     """`kept` with NaN for what flies, in place; the outermost rows and columns have one side."""
     with np.errstate(divide="ignore"):
         inverse = np.float32(1) / depth_m
-    steep = np.float32(1 / (intrinsics.fx_px * nearest_m))
-    steps = np.asarray(cv2.subtract(inverse[:, 1:], inverse[:, :-1]), np.float32)
-    _remove(kept[:, 1:-1], inverse[:, 1:-1], (steps[:, :-1], steps[:, 1:]), steep, nearest_m)
-    steep = np.float32(1 / (intrinsics.fy_px * nearest_m))
-    steps = np.asarray(cv2.subtract(inverse[1:], inverse[:-1]), np.float32)
-    _remove(kept[1:-1], inverse[1:-1], (steps[:-1], steps[1:]), steep, nearest_m)
+    width = depth_m.shape[1]
+    climb = cv2.absdiff(inverse[:, 2:], inverse[:, :-2])
+    row, column = _beyond(climb, intrinsics.fx_px * nearest_m)
+    flat = row * width + column + 1
+    _remove(kept, inverse, (flat - 1, flat, flat + 1), intrinsics.fx_px, nearest_m)
+    climb = cv2.absdiff(inverse[2:], inverse[:-2])
+    row, column = _beyond(climb, intrinsics.fy_px * nearest_m)
+    flat = (row + 1) * width + column
+    _remove(kept, inverse, (flat - width, flat, flat + width), intrinsics.fy_px, nearest_m)
+
+
+def _beyond(climb: cv2.typing.MatLike, shallow: float) -> tuple[Indices, Indices]:
+    """Rows and columns where two steps together climb as much as two steep ones do."""
+    steep = climb > np.float32(_BOTH / shallow)
+    row, column = np.divmod(np.flatnonzero(steep), steep.shape[1])
+    return row, column
 
 
 def _remove(
     kept: Floats,
     inverse: Floats,
-    steps: tuple[Floats, Floats],
-    steep: np.float32,
+    places: tuple[Indices, Indices, Indices],
+    f_px: float,
     nearest_m: float,
 ) -> None:
-    """NaN where the steps before and after are both steep, and both up or both down; in place."""
-    before, after = steps
-    ramps = (before > steep) & (after > steep)
-    ramps |= (before < -steep) & (after < -steep)
-    row, column = np.divmod(np.flatnonzero(ramps), ramps.shape[1])
-    climb = np.minimum(np.abs(before[row, column]), np.abs(after[row, column]))
-    # steep = 1 / (f × nearest): the climb over what a glancing surface at this depth would have.
-    glancing = climb > (_GLANCING * steep * nearest_m) * inverse[row, column]
-    kept[row[glancing], column[glancing]] = np.nan
+    """NaN where the steps before and after are both steep, and both up or both down; in place.
+
+    `places` (N,) in the flat grid: the pixel before, the one in question, the one after.
+    """
+    before, here, after = (inverse.take(place) for place in places)
+    down, up = here - before, after - here
+    climb = np.minimum(np.abs(down), np.abs(up))
+    # 1 / f is what a surface at 45° climbs from pixel to pixel, in parts of its inverse depth.
+    steep = np.maximum(np.float32(1 / nearest_m), np.float32(_GLANCING) * here)
+    flying = (climb * np.float32(f_px) > steep) & ((down > 0) == (up > 0))
+    kept.reshape(-1)[places[1][flying]] = np.nan
