@@ -13,6 +13,7 @@ from cloudypoints.cli import (
     bridge,
     calibrate,
     check,
+    completion,
     listen,
     models,
     mount,
@@ -47,7 +48,7 @@ examples:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; its exit code: 0 done, 1 failed, 2 misused."""
-    parser = _parser()
+    parser = command_line()
     options = parser.parse_args(arguments)
     logging.basicConfig(
         level=logging.INFO if options.verbose else logging.WARNING,
@@ -66,7 +67,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return code
 
 
-def _parser() -> argparse.ArgumentParser:
+def command_line() -> argparse.ArgumentParser:
+    """The parser of all commands."""
     parser = argparse.ArgumentParser(
         prog="cloudypoints",
         description="Turns any camera into a live, metric 3D sensor.",
@@ -93,6 +95,7 @@ def _parser() -> argparse.ArgumentParser:
         models.add,
         calibrate.add,
         mount.add,
+        completion.add,
     ):
         command(commands)
     return parser
