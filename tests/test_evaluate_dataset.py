@@ -115,6 +115,18 @@ def test_depth_without_metres_is_measured_by_its_order_and_aligned(kind):
     assert "abs_rel" not in figures
 
 
+def test_what_a_model_does_not_know_counts_as_80_m():
+    truth = np.full((48, 64), 20, np.float32)
+    truth[0] = 200  # beyond what counts
+    sample = Sample("s", np.zeros((48, 64, 3), np.uint8), metrics.within(truth, 0, 80))
+    said = np.where(np.arange(64) < 32, 20, np.nan) * np.ones((48, 1), np.float32)
+    result = Result(said.astype(np.float32), None, sample.picture)
+    figures = dataset.figures_of(sample, result, "metric")
+    # half right, half 80 m instead of 20 m: AbsRel (0 + 3) / 2
+    assert figures["abs_rel"] == pytest.approx(1.5)
+    assert figures["unknown"] == 0.5
+
+
 def test_masks_are_measured_at_half_sure():
     truth = np.zeros((48, 64), bool)
     truth[:, :32] = True

@@ -225,7 +225,7 @@ def show(found: Mapping[str, Mapping[str, Any]]) -> None:
             *_shown([figures["figures"][name] for name in mains]),
         )
     console = Console()
-    console.width = max(console.width, 100)  # a pipe is taken for 80 columns
+    console.width = max(console.width, 120)  # a pipe is taken for 80 columns
     console.print(table)
 
 

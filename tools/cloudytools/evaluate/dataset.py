@@ -1,9 +1,10 @@
 """An exported model against any dataset, through the node's own inference.
 
 The truth is brought onto the model's grid (nearest pixels); each sample is inferred with its own
-camera where the dataset knows one. Truth beyond 80 m does not count. Figures are means over
-samples, IoU is of all pixels together. Depth without metres is measured by its order, and by AbsRel
-after the scale and shift of least squares in inverse depth.
+camera where the dataset knows one. Truth beyond 80 m does not count, and what a model does
+not know counts as 80 m. Figures are means over samples, IoU is of all pixels together. Depth
+without metres is measured by its order, and by AbsRel after the scale and shift of least squares in
+inverse depth.
 """
 
 from __future__ import annotations
@@ -68,7 +69,7 @@ class Tally:
                 result.labels, sample.labels, len(Category), counted_pixels(sample)
             )
         if metric and sample.depth_m is not None:
-            self._add_shares(sample, result.depth)
+            self._add_shares(sample, capped(result.depth))
 
     def _add_shares(self, sample: Sample, depth_m: NDArray[np.float32]) -> None:
         """AbsRel by range, and by category where the truth knows it."""
@@ -90,7 +91,7 @@ class Tally:
         inside: NDArray[np.bool_],
     ) -> None:
         assert sample.depth_m is not None
-        counted = inside & np.isfinite(sample.depth_m) & np.isfinite(depth_m)
+        counted = inside & np.isfinite(sample.depth_m)
         if counted.any():
             value = metrics.abs_rel(depth_m[counted], sample.depth_m[counted])
             shares.setdefault(name, []).append(value)
@@ -179,6 +180,11 @@ def figures_of(sample: Sample, result: Result, kind: str) -> dict[str, float]:
     return figures
 
 
+def capped(depth_m: NDArray[np.float32]) -> NDArray[np.float32]:
+    """What the model does not know, or sees beyond 80 m, counts as 80 m: silence wins nothing."""
+    return np.minimum(np.nan_to_num(depth_m, nan=FARTHEST_M), np.float32(FARTHEST_M))
+
+
 def counted_pixels(sample: Sample) -> NDArray[np.bool_]:
     """Pixels of labels that the dataset's official figures count: never void."""
     assert sample.labels is not None
@@ -191,21 +197,21 @@ def main_figure(figures: Mapping[str, float]) -> str:
     return next((name for name in MAIN if name in figures), "")
 
 
-def _metric_figures(depth_m: NDArray[np.float32], true_m: NDArray[np.float32]) -> dict[str, float]:
-    both = np.where(np.isfinite(depth_m), true_m, np.nan)
+def _metric_figures(said_m: NDArray[np.float32], true_m: NDArray[np.float32]) -> dict[str, float]:
+    depth_m = capped(said_m)
     known = np.isfinite(true_m)
-    missed = float(np.isnan(depth_m[known]).mean()) if known.any() else math.nan
+    missed = float(np.isnan(said_m[known]).mean()) if known.any() else math.nan
     return {
-        "abs_rel": metrics.abs_rel(depth_m, both),
-        "sq_rel_m": metrics.sq_rel(depth_m, both),
-        "rmse_m": metrics.rmse(depth_m, both),
-        "rmse_log": metrics.rmse_log(depth_m, both),
-        "log10": metrics.log10(depth_m, both),
-        "silog": metrics.silog(depth_m, both),
-        "delta1": metrics.delta(depth_m, both),
-        "delta2": metrics.delta(depth_m, both, 1.25**2),
-        "delta3": metrics.delta(depth_m, both, 1.25**3),
-        "boundary_f1": metrics.boundary_accuracy(depth_m, both),
+        "abs_rel": metrics.abs_rel(depth_m, true_m),
+        "sq_rel_m": metrics.sq_rel(depth_m, true_m),
+        "rmse_m": metrics.rmse(depth_m, true_m),
+        "rmse_log": metrics.rmse_log(depth_m, true_m),
+        "log10": metrics.log10(depth_m, true_m),
+        "silog": metrics.silog(depth_m, true_m),
+        "delta1": metrics.delta(depth_m, true_m),
+        "delta2": metrics.delta(depth_m, true_m, 1.25**2),
+        "delta3": metrics.delta(depth_m, true_m, 1.25**3),
+        "boundary_f1": metrics.boundary_accuracy(depth_m, true_m),
         "unknown": missed,
     }
 

@@ -56,8 +56,10 @@ def add(commands: Any) -> None:
 def run(chosen: argparse.Namespace) -> int:
     """Measure and show; the exit code: 2 where nothing could be measured."""
     opened = data.open(chosen.kind, chosen.folder, chosen.split, only=chosen.only)
-    models = [Model.open(name) for name in chosen.model or ["embedded"]]
-    report, shown = evaluated(models, opened, chosen.limit)
+    named = chosen.model or ["embedded"]
+    report, shown = evaluated([Model.open(name) for name in named], opened, chosen.limit)
+    for model, name in zip(report["models"], named, strict=True):
+        model["file"] = name  # as it was asked for
     report |= {"folder": chosen.folder.name, "split": chosen.split}
     if chosen.report is not None:
         chosen.report.write_text(page.page(report, shown), encoding="utf-8")
@@ -105,7 +107,16 @@ def _tallied(
     tally = dataset.Tally()
     ranked: list[dataset.Measured] = []
     samples = dataset.measured_samples(model, opened, indices, skipped)
-    for measured in track(samples, model.where, total=len(indices), transient=True):
+    console = Console(stderr=True)
+    bar = track(
+        samples,
+        model.where,
+        total=len(indices),
+        transient=True,
+        console=console,
+        disable=not console.is_terminal,
+    )
+    for measured in bar:
         tally.add(measured, metric=model.card.depth == "metric")
         main = dataset.main_figure(measured.figures)
         if main:

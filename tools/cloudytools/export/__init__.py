@@ -27,7 +27,7 @@ MAX_DEPTH_DIFFERENCE = 1e-3  # relative, anywhere in the picture
 MAX_LABEL_DIFFERENCE = 1e-3  # share of pixels: two scores may be equal but for rounding
 MAX_MASK_DIFFERENCE = 2  # of 255
 Preprocessing = Literal["graph", "node"]
-_OPSET = 18
+OPSET = 18
 
 
 def export(
@@ -159,7 +159,7 @@ def _onnx_of(shipped: nn.Module, inputs: tuple[Tensor, ...], card: ModelCard) ->
         inputs,
         input_names=_inputs(card),
         output_names=list(card.outputs.values()),
-        opset_version=_OPSET,
+        opset_version=OPSET,
         dynamo=True,
         dynamic_shapes=tuple({0: batch} for _ in inputs),
         verbose=False,

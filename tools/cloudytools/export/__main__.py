@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+import warnings
 from pathlib import Path
 
 from cloudypoints.errors import CloudyPointsError, ModelError
@@ -52,12 +53,15 @@ def _arguments(arguments: list[str] | None) -> argparse.Namespace:
 def main(arguments: list[str] | None = None) -> int:
     """The command line; the exit code."""
     chosen = _arguments(arguments)
+    # torch's exporter about its own renaming of the batch axis
+    warnings.filterwarnings("ignore", message="# The axis name: batch will not be used")
     try:
         card = export.main(
             chosen.source, chosen.out, chosen.evaluation, preprocessing=chosen.preprocessing
         )
         _check_size(chosen.out, chosen.max_bytes)
-        print(f"{chosen.out}: {chosen.out.stat().st_size:,} bytes, {card.scores}")
+        scores = ", ".join(f"{name} {value:.4g}" for name, value in card.scores.items())
+        print(f"{chosen.out}: {chosen.out.stat().st_size:,} bytes; {scores}")
         if chosen.variants:
             _variants(chosen)
     except CloudyPointsError as error:
