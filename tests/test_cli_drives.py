@@ -77,6 +77,18 @@ def test_verify_tells_the_same_from_another(recording, model, tmp_path, capsys):
     assert cv2.imread(str(plot)) is not None
 
 
+def test_verify_sums_up_several_and_goes_on_behind_one_that_cannot_be(recording, model, capsys):
+    paths = [str(recording), str(recording)]
+    assert main(["verify", *paths, "--model", model]) == 0
+    said = capsys.readouterr().out
+    assert "2 of 2 recordings are the same, 24 frames seen anew" in said
+    assert main(["verify", "nowhere.mcap", *paths, "--model", model]) == 1
+    said = capsys.readouterr().out
+    assert "cannot be verified: nowhere.mcap: cannot be opened" in said
+    assert "2 of 3 recordings are the same" in said
+    assert main(["verify", *paths, "--model", model, "--set", "cloud.max_range_m=3"]) == 3
+
+
 def test_verify_takes_the_drive_itself(capsys):
     assert main(["verify", str(STORED), "--source", "demo:"]) == 0
     assert "front: 60 frames" in capsys.readouterr().out
@@ -105,6 +117,7 @@ def test_run_sees_a_recording_anew(recording, model, capsys):
         (["replay", str(STORED), "--start", "99"], 1, "starts at 99 s, but it is"),
         (["replay", str(STORED), "cloud"], 1, "nothing of cloud in it"),
         (["verify", str(STORED)], 1, "no topic image in it"),
+        (["verify", "a.mcap", "b.mcap", "--plot", "c.png"], 2, "for one recording alone"),
         (["verify", str(STORED), "--set", "cloud"], 2, "expected SECTION.KEY=VALUE"),
         (["verify", str(STORED), "--source", "demo:", "--set", "cloud.far_m=1"], 2, "far_m"),
         (["process", "demo:", "--out", ".", "--workers", "0"], 2, "--workers 0"),

@@ -4,23 +4,24 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cloudypoints.cli.options import output_path
-from cloudypoints.errors import MissingExtra
+from cloudypoints.errors import CloudyPointsError, ConfigError, MissingExtra
 
 if TYPE_CHECKING:
-    from cloudypoints.verify import CameraReport, Report
+    from cloudypoints.verify import CameraReport, Question, Report
 
-_DIFFERS = 3
+_SAME, _FAILED, _DIFFERS = 0, 1, 3
 _MOST_LINES = 12
 _EPILOG = """\
 examples:
   cloudypoints verify drive.mcap                     the bytes must be the same
   cloudypoints verify drive.mcap --plot diff.png     and a picture of what is not
+  cloudypoints verify done/*.mcap                    what `process` made of many drives
   cloudypoints verify drive.mcap --model other.onnx  what another model makes of it
   cloudypoints verify small.mcap --source drive.mp4  of a recording without pictures
   cloudypoints verify drive.mcap --set ground.fit=false
@@ -31,7 +32,7 @@ what is not the same, and values may differ by the tolerances of cloudypoints.ve
 
 exit codes:
   0  the same (or near enough where it can only be near)
-  1  it could not be verified
+  1  it (or one of several) could not be verified
   3  it differs
 """
 
@@ -44,7 +45,7 @@ def add(commands: Any) -> None:
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("path", type=Path, metavar="RECORDING")
+    parser.add_argument("paths", nargs="+", type=Path, metavar="RECORDING")
     parser.add_argument(
         "--source", default="", metavar="DRIVE", help="the drive itself, not the pictures in it"
     )
@@ -60,22 +61,59 @@ def verify(options: argparse.Namespace) -> int:
     """Compare, and say what differs."""
     from cloudypoints.cli.process import changes
 
+    if len(options.paths) > 1 and (options.source or options.plot):
+        raise ConfigError("--source and --plot are for one recording alone")
     document = changes(options.set)
     try:
-        from cloudypoints import verify as verifying
-        from cloudypoints.verify.plot import save_plot
+        from cloudypoints.verify import Question
     except ModuleNotFoundError as error:
         raise MissingExtra("cloudypoints verify", "node") from error
-    with _counter("frames seen anew") as count:
-        question = verifying.Question(options.model, options.source, document)
-        report = verifying.verify(options.path, question, count)
+    question = Question(options.model, options.source, document)
+    if len(options.paths) == 1:
+        report = _compared(options.paths[0], question)
+        if options.plot:
+            _plotted(options.plot, report)
+        return _SAME if report.passed else _DIFFERS
+    return _summed_up([_report(path, question) for path in options.paths])
+
+
+def _compared(path: Path, question: Question) -> Report:
+    """One recording, told in lines."""
+    from cloudypoints import verify as verifying
+
+    with _bar(path.name) as show:
+        report = verifying.verify(path, question, show)
     for camera in report.cameras:
         print("\n".join(told(camera)))
-    if options.plot:
-        save_plot(options.plot, report)
-        print(f"{options.plot}: what differs, frame by frame")
     print(_verdict(report))
-    return 0 if report.passed else _DIFFERS
+    return report
+
+
+def _report(path: Path, question: Question) -> Report | None:
+    """None of one that cannot be verified: it does not stop the rest."""
+    try:
+        return _compared(path, question)
+    except CloudyPointsError as error:
+        print(f"cannot be verified: {error}")
+        return None
+
+
+def _summed_up(reports: Sequence[Report | None]) -> int:
+    """A line on all of them; the exit code."""
+    done = [report for report in reports if report is not None]
+    frames = sum(camera.frames for report in done for camera in report.cameras)
+    same = sum(report.passed for report in done)
+    print(f"{same} of {len(reports)} recordings are the same, {frames} frames seen anew")
+    if len(done) < len(reports):
+        return _FAILED
+    return _SAME if same == len(reports) else _DIFFERS
+
+
+def _plotted(path: Path, report: Report) -> None:
+    from cloudypoints.verify.plot import save_plot
+
+    save_plot(path, report)
+    print(f"{path}: what differs, frame by frame")
 
 
 def told(camera: CameraReport) -> list[str]:
@@ -110,14 +148,22 @@ def _verdict(report: Report) -> str:
 
 
 @contextmanager
-def _counter(words: str) -> Iterator[Callable[[int], None]]:
-    """Counts up in a terminal."""
+def _bar(title: str) -> Iterator[Callable[[int, int], None]]:
+    """Frames so far, in a terminal."""
     try:
-        from rich.progress import Progress, SpinnerColumn, TextColumn
+        from rich.progress import (
+            BarColumn,
+            MofNCompleteColumn,
+            Progress,
+            TextColumn,
+            TimeRemainingColumn,
+        )
     except ImportError:
-        yield lambda frames: None
+        yield lambda frames, of: None
         return
-    columns = SpinnerColumn(), TextColumn(f"{{task.completed}} {words}")
-    with Progress(*columns, transient=True, disable=not sys.stdout.isatty()) as progress:
-        task = progress.add_task(words, total=None)
-        yield lambda frames: progress.update(task, completed=frames)
+    columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn()
+    remaining = TimeRemainingColumn()
+    shown = sys.stdout.isatty()
+    with Progress(*columns, remaining, transient=True, disable=not shown) as progress:
+        task = progress.add_task(title, total=None)
+        yield lambda frames, of: progress.update(task, completed=frames, total=of)

@@ -27,7 +27,7 @@ _AHEAD = 8  # frames by which the messages of one may come later than those of t
 _PICTURED = "depth.depth_m"  # the field whose worst frame is shown
 _NOT_COMPARED = ("status", "setup")
 
-Progress = Callable[[int], None]
+Progress = Callable[[int, int], None]  # frames of a camera seen anew, and of how many
 
 
 @dataclass(slots=True)
@@ -120,7 +120,7 @@ class Question:
 def verify(
     path: Path,
     question: Question = Question(),
-    progress: Progress = lambda frames: None,
+    progress: Progress = lambda frames, of: None,
 ) -> Report:
     """Run the perception anew on every camera of a recording, or on the drive it was made of.
 
@@ -151,11 +151,13 @@ def _verified(
     again: Again = FromPictures(name, settings, model, setups)
     if question.source:
         again = FromSource(question.source, name, settings, model, setups)
+    counts = recording.info().counts
+    most = max(count for topic, count in counts.items() if topic.endswith(f"/{name}"))
     with closing(again):
         for messages in _by_frame(recording, name):
             report.frames += 1
             report.note_frame(messages, _compared(again.see(messages)))
-            progress(report.frames)
+            progress(report.frames, most)
     return report
 
 

@@ -5,7 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from cloudytools.bench import compact, latency, memory, projection, startup, throughput, wire
+from cloudytools.bench import (
+    compact,
+    latency,
+    memory,
+    projection,
+    replay,
+    startup,
+    throughput,
+    wire,
+)
 from cloudytools.bench.figures import Effort, Figure
 
 
@@ -22,6 +31,7 @@ BUDGETS: Mapping[str, Budget] = {
     "slow-model": Budget(
         "the node over a bare session.run loop, slow model", throughput.slow_model
     ),
+    "replay": Budget("a recording at maximum speed over a bare session.run loop", replay.replay),
     "latency": Budget("capture to subscriber less inference, 640×480", latency.latency),
     "projection": Budget("depth to XYZRGB over a copy of the same bytes", projection.projection),
     "open3d": Budget("the same, times as fast as Open3D", projection.open3d),
