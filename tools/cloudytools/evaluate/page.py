@@ -58,7 +58,7 @@ UNITS = {
 def page(report: Mapping[str, Any], shown: Sequence[Sequence[Measured]]) -> str:
     """The HTML of a report; `shown` are each model's worst and best samples, worst first."""
     models = report["models"]
-    title = f"{', '.join(m['name'] for m in models)} on {report['kind']} {report['split']}"
+    title = f"{', '.join(m['file'] for m in models)} on {report['kind']} {report['split']}"
     parts = [
         f"<h1>{html.escape(title)}</h1>",
         f"<p class=note>{report['samples']} samples of <code>{html.escape(report['folder'])}</code>"
@@ -101,7 +101,7 @@ def _depth_shown(measured: Measured) -> pictures.Picture:
 
 def _figures_table(models: Sequence[Mapping[str, Any]]) -> str:
     names = dict.fromkeys(name for model in models for name in model["figures"])
-    head = "".join(f"<th>{html.escape(model['name'])}</th>" for model in models)
+    head = "".join(f"<th>{html.escape(model['file'])}</th>" for model in models)
     rows = []
     for name in names:
         unit, less = UNITS[name]
@@ -150,7 +150,7 @@ def _confusion(model: Mapping[str, Any]) -> str:
         for true in range(1, len(names))
     )
     return (
-        f"<h2>What is taken for what: {html.escape(model['name'])}</h2>"
+        f"<h2>What is taken for what: {html.escape(model['file'])}</h2>"
         f"<p class=note>Rows: the truth; columns: what was said; each row adds to 100 %.</p>"
         f"<table><tr><th></th>{head}</tr>{rows}</table>"
     )
@@ -161,7 +161,7 @@ def _gallery(model: Mapping[str, Any], samples: Sequence[Measured]) -> str:
     points = _scatter(samples[-1]) if samples else ""
     order = "highest" if MAIN.get(model["main"], True) else "lowest"
     return (
-        f"<h2>Worst and best of {html.escape(model['name'])}</h2><p class=note>From the {order} "
+        f"<h2>Worst and best of {html.escape(model['file'])}</h2><p class=note>From the {order} "
         f"{model['main']} on. From the left: the picture, then truth and prediction in turn; "
         f"black is unknown, or beyond the {FARTHEST_M:.0f} m that count.</p>"
         f"{shown}{points}"
@@ -188,7 +188,7 @@ def _scatter(measured: Measured) -> str:
         figure = scatter(measured.result.depth, camera, measured.result.picture)
     except MissingExtra:
         return ""
-    figure.savefig(content, format="png", dpi=90)
+    figure.savefig(content, format="png", dpi=90, bbox_inches="tight")
     source = base64.b64encode(content.getvalue()).decode()
     return (
         f"<figure><img src='data:image/png;base64,{source}' alt=''><figcaption>The best one's "

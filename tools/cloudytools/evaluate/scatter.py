@@ -44,6 +44,7 @@ def scatter(
     axes.scatter(z, -x, -y, c=colours / 255, s=2, linewidths=0)
     axes.set(xlabel="forward (m)", ylabel="left (m)", zlabel="up (m)")
     axes.set_aspect("equal")
+    axes.locator_params(nbins=6)
     axes.view_init(elev=24, azim=-160)
     return figure
 
