@@ -48,7 +48,7 @@ class Scene:
     height_m: Floats  # above the ground there
     known: float  # share of pixels whose depth is known
     standing: Pixels  # in the height band
-    ground: Pixels  # every second column of it: it is large, and says little
+    ground: Pixels  # some columns of it, see ObstacleTables.ground_step
 
 
 def look(
@@ -59,24 +59,26 @@ def look(
     known = np.count_nonzero(np.isfinite(depth)) / depth.size
     cv2.patchNaNs(depth, _FAR_M)
     depth = without_specks(depth)
-    forward, left, up = tables.directions(mount)
-    range_m = depth * np.asarray(cv2.magnitude(forward, left))
-    height_m = depth * up
+    up = tables.up(mount)
+    range_m = tables.ranges_m(depth, up)
+    height_m = np.asarray(cv2.multiply(depth, up, dst=up), np.float32)
     height_m += np.float32(mount.height_m)
     measured = np.asarray(cv2.inRange(range_m, NEAR_M, tables.far_m), np.bool_)
-    cell = tables.bins_of(range_m)
-    cell += tables.first_cell
+    cell = tables.cells_of(range_m)
     lying = lying_in(range_m, height_m, measured, tables)
     terrain = terrain_of(cell, height_m, lying, tables)
     height_m -= terrain.height_m.take(cell)
-    most_m = height_m + terrain.doubt_m.take(cell)
-    measured &= ~(lying & terrain.behind.take(cell))  # flat, but how high nobody knows
+    most_m = height_m.copy()
+    behind = np.flatnonzero(terrain.behind.take(cell) & measured)
+    most_m.ravel()[behind] += terrain.doubt_m.take(cell.take(behind))
+    measured.ravel()[behind] &= ~lying.take(behind)  # flat, but how high nobody knows
     thinned = None if labels is None else np.asarray(thin(labels, tables.step), np.uint8)
     standing, ground = _sorted_out((height_m, most_m), measured, thinned, tables.settings)
-    ground[:, 1::2] = False
-    grid = _Grid(depth, cell, range_m, forward, left, thinned, mount)
+    columns = np.zeros_like(ground)
+    columns[:, :: tables.ground_step] = ground[:, :: tables.ground_step]
+    grid = _Grid(tables, mount, depth, cell, range_m, thinned)
     return Scene(
-        tables, mount, range_m, height_m, known, grid.pixels(standing), grid.pixels(ground)
+        tables, mount, range_m, height_m, known, grid.pixels(standing), grid.pixels(columns)
     )
 
 
@@ -84,24 +86,23 @@ def look(
 class _Grid:
     """All that pixels are taken from, (h, w)."""
 
+    tables: ObstacleTables
+    mount: Mount
     depth_m: Floats
     cell: Indices
     range_m: Floats
-    forward: Floats
-    left: Floats
     labels: NDArray[np.uint8] | None
-    mount: Mount
 
     def pixels(self, chosen: NDArray[np.bool_]) -> Pixels:
         """Those chosen."""
         index = np.flatnonzero(chosen)
-        z = self.depth_m.take(index)
+        forward_m, left_m = self.tables.places_m(index, self.depth_m.take(index), self.mount)
         return Pixels(
             index=index,
             cell=self.cell.take(index),
             range_m=self.range_m.take(index),
-            forward_m=self.forward.take(index) * z + np.float32(self.mount.x_m),
-            left_m=self.left.take(index) * z + np.float32(self.mount.y_m),
+            forward_m=forward_m,
+            left_m=left_m,
             label=np.zeros(len(index), np.uint8)
             if self.labels is None
             else self.labels.take(index),

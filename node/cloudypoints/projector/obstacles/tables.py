@@ -8,7 +8,6 @@ octave, 1.6 to 3.1 % wide, and a shift tells which one a range lies in.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
@@ -24,6 +23,7 @@ S = TypeVar("S", bound=np.generic)
 
 NEAR_M = 0.5  # nothing nearer is measured
 _MANTISSA_BITS = 23 - 5  # of a float32 below those that name its bin
+_COLUMNS = 16  # of a sector at least, where every second is left out
 _LEAST_PX, _AT_M = 3.0, 20.0  # the smallest obstacle covers so many pixels a side, that far away
 _MIN_PIXELS = 3  # fewer never make an obstacle, however far
 _COVERED = 0.15  # of the pixels that the smallest obstacle covers; part of it is below the band
@@ -36,8 +36,9 @@ class ObstacleTables:
     settings: ObstacleSettings
     camera: Camera  # of the thinned grid
     step: int
-    rays: Floats  # (h, w, 3): x / z, y / z and 1
-    first_cell: Indices  # (h, w), the first bin of the sector that a pixel looks into
+    rays: Floats  # (2, h, w): x / z and y / z
+    square: Floats  # (h, w), of the ray's length
+    first_cell: Indices  # (h, w), what makes a cell of a bin: of the sector that a pixel looks into
     bearings_rad: Floats  # (S,) the sectors' middles
     bin_m: Floats  # (B + 1,) where each range bin begins, and where the last one ends
     needed: Floats  # (B,) pixels that make an obstacle there
@@ -57,8 +58,9 @@ class ObstacleTables:
             settings=settings,
             camera=thinned,
             step=step,
-            rays=np.dstack([*fewer, np.ones_like(fewer[0])]),
-            first_cell=sector * np.int32(len(bin_m) - 1),
+            rays=fewer,
+            square=fewer[0] ** 2 + fewer[1] ** 2 + 1,
+            first_cell=sector * np.int32(len(bin_m) - 1) - np.int32(_first_bin()),
             bearings_rad=bearings_rad,
             bin_m=bin_m,
             needed=_needed(thinned, bin_m[:-1], settings),
@@ -76,15 +78,44 @@ class ObstacleTables:
         return len(self.needed)
 
     @property
+    def ground_step(self) -> int:
+        """Every so many columns show enough of the ground, which is large, in each sector."""
+        return 2 if self.camera.intrinsics.width_px >= _COLUMNS * self.sectors else 1
+
+    @property
     def far_m(self) -> float:
         """Where the last bin ends: what is farther is not looked at."""
         return float(self.bin_m[-1])
 
-    def directions(self, mount: Mount) -> Sequence[Floats]:
-        """The step in vehicle axes for one metre of depth, (h, w) each: forward, left, up."""
-        # Not numpy's product: of so flat a matrix its threads make a thing of milliseconds.
-        turned = cv2.transform(self.rays, mount.vehicle_from_camera[:3, :3])
-        return [np.asarray(part, np.float32) for part in cv2.split(turned)]
+    def up(self, mount: Mount) -> Floats:
+        """How far one metre of depth goes up, (h, w)."""
+        x, y, z = mount.vehicle_from_camera[2, :3]
+        return np.asarray(cv2.addWeighted(self.rays[0], x, self.rays[1], y, z), np.float32)
+
+    def ranges_m(self, depth_m: Floats, up: Floats) -> Floats:
+        """Horizontal range (h, w) of each depth, where it goes `up`."""
+        level = np.asarray(cv2.multiply(up, up), np.float32)
+        cv2.subtract(self.square, level, dst=level)
+        cv2.sqrt(level, dst=level)
+        return np.asarray(cv2.multiply(level, depth_m, dst=level), np.float32)
+
+    def places_m(
+        self, index: NDArray[np.intp], depth_m: Floats, mount: Mount
+    ) -> tuple[Floats, Floats]:
+        """Forward and left, (M,) in the vehicle's frame, of pixels at these depths (M,)."""
+        x, y = self.rays.reshape(2, -1).take(index, axis=1)
+        vehicle_from_camera = mount.vehicle_from_camera.astype(np.float32)
+        forward, left = (
+            depth_m * (row[0] * x + row[1] * y + row[2]) + row[3] for row in vehicle_from_camera[:2]
+        )
+        return forward, left
+
+    def cells_of(self, range_m: Floats) -> Indices:
+        """The sector × bins + bin of each pixel (h, w); the outermost bins take what is beyond."""
+        cell = range_m.view(np.int32) >> _MANTISSA_BITS
+        np.clip(cell, _first_bin(), _first_bin() + self.bins - 1, out=cell)
+        cell += self.first_cell
+        return cell
 
     def bins_of(self, distance_m: Floats) -> Indices:
         """The bin of each distance; the outermost take what lies beyond them."""

@@ -73,7 +73,9 @@ def _means(
     cell: Indices, height_m: Floats, lying: NDArray[np.bool_], tables: ObstacleTables
 ) -> NDArray[np.float64]:
     """(S, B) mean height of what lies flat in each cell; NaN where there is nothing."""
-    chosen = np.flatnonzero(lying)
+    columns = np.zeros_like(lying)
+    columns[:, :: tables.ground_step] = lying[:, :: tables.ground_step]
+    chosen = np.flatnonzero(columns)
     cells, size = cell.take(chosen), tables.sectors * tables.bins
     count = np.bincount(cells, minlength=size)
     total = np.bincount(cells, weights=height_m.take(chosen), minlength=size)
@@ -83,11 +85,13 @@ def _means(
 
 def _filled(means: NDArray[np.float64]) -> NDArray[np.float64]:
     """The same where a sector without any mean has those of its neighbours: it is a sliver."""
-    beside = np.pad(means, ((1, 1), (0, 0)), constant_values=np.nan)
-    right, left = beside[:-2], beside[2:]
-    either = np.where(np.isnan(left), right, np.where(np.isnan(right), left, (left + right) / 2))
-    blank = np.isnan(means).all(axis=1, keepdims=True)
-    return np.where(blank, either, means)
+    blank = np.flatnonzero(np.isnan(means).all(axis=1))
+    if len(blank):
+        left = np.where(blank[:, None] > 0, means[blank - 1], np.nan)
+        right = np.where(blank[:, None] < len(means) - 1, means[(blank + 1) % len(means)], np.nan)
+        both = (left + right) / 2
+        means[blank] = np.where(np.isnan(left), right, np.where(np.isnan(right), left, both))
+    return means
 
 
 def _drivable(seen_m: NDArray[np.float64], range_m: Floats, slope: float) -> NDArray[np.bool_]:
@@ -107,14 +111,13 @@ def _between(
 
     The first line begins at height 0 and range 0; behind the last the height stays.
     """
-    at_m = np.concatenate([[0.0], range_m])
-    known = np.concatenate([np.ones((len(known), 1), np.bool_), known], axis=1)
-    heights = np.concatenate([np.zeros((len(seen_m), 1)), seen_m], axis=1)
-    place = np.arange(len(at_m))
-    last = np.maximum.accumulate(np.where(known, place, 0), axis=1)
-    there = np.where(known, place, len(at_m))
-    after = np.minimum.accumulate(there[:, ::-1], axis=1)[:, ::-1]
-    after = np.where(after == len(at_m), last, after)
-    low, high = np.take_along_axis(heights, last, 1), np.take_along_axis(heights, after, 1)
-    share = (at_m - at_m[last]) / np.maximum(at_m[after] - at_m[last], 1e-6)
-    return np.asarray((low + (high - low) * share)[:, 1:], np.float64)
+    count = len(seen_m)
+    start, always = np.zeros((count, 1)), np.ones((count, 1), np.bool_)
+    heights = np.concatenate([start, seen_m, start], axis=1)
+    known = np.concatenate([always, known, always], axis=1)
+    last = known.shape[1] - 2 - known[:, -2::-1].argmax(axis=1)
+    heights[:, -1] = heights[np.arange(count), last]
+    # All sectors behind one another, so that one call serves them all.
+    end_m = 2 * range_m[-1]
+    at_m = np.concatenate([[0.0], range_m, [end_m]]) + np.arange(count)[:, None] * 2 * end_m
+    return np.interp(at_m, at_m[known], heights[known])[:, 1:-1]
