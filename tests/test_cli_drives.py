@@ -25,6 +25,7 @@ from cloudypoints.cli.replay import where
 from cloudypoints.control import PlayState
 from cloudypoints.errors import ConfigError
 from cloudypoints.timing import Deadline
+from drives import foxglove_mcap
 from film import film
 from onnx_models import ground_model, saved
 from ports import free_port
@@ -113,7 +114,11 @@ def test_run_sees_a_recording_anew(recording, model, capsys):
     ("arguments", "code", "says"),
     [
         (["replay", "nowhere.mcap"], 1, "nowhere.mcap: cannot be opened"),
-        (["replay", str(STORED), "--rate", "-1"], 2, "arguments: pace"),
+        (["replay", str(STORED), "--rate", "-1"], 2, "--rate: Input should be greater than"),
+        (["replay", str(STORED), "--start", "9", "--end", "3"], 1, "from 9 s to 3 s is nothing"),
+        (["replay", __file__], 1, "no recording: not MCAP; `cloudypoints run` sees"),
+        (["verify", __file__], 1, "no recording: not MCAP"),
+        (["replay", "."], 1, ".: cannot be opened: Is a directory"),
         (["replay", str(STORED), "--start", "99"], 1, "starts at 99 s, but it is"),
         (["replay", str(STORED), "cloud"], 1, "nothing of cloud in it"),
         (["verify", str(STORED)], 1, "no topic image in it"),
@@ -130,6 +135,13 @@ def test_what_is_wrong_is_one_line(arguments, code, says, capsys):
     line = capsys.readouterr().err.strip().splitlines()[-1]
     assert line.startswith("cloudypoints: ")
     assert says in line
+
+
+@pytest.mark.parametrize("command", ["replay", "verify"])
+def test_an_mcap_of_others_is_told_from_a_recording_of_ours(command, tmp_path, capsys):
+    path = str(foxglove_mcap(tmp_path / "theirs.mcap", count=2))
+    assert main([command, path]) == 1
+    assert f"cloudypoints: {path}: nothing of ours in it" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("command", ["replay", "verify", "process"])

@@ -97,6 +97,10 @@ class Replay:
 
     def _open(self) -> None:
         info, settings = self._recording.info(), self._settings
+        if not info.counts:
+            raise SourceError(
+                f"{self.path}: nothing of ours in it; `cloudypoints run` sees others' pictures"
+            )
         chosen = [topic for topic in info.counts if _chosen(topic, settings.topics)]
         if not sum(info.counts[topic] for topic in chosen):
             raise SourceError(

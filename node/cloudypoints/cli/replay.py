@@ -122,7 +122,10 @@ def _playing(options: argparse.Namespace) -> CaptureSettings:
     try:
         return CaptureSettings(pace=options.rate, loop=options.loop, **part)
     except ValidationError as error:
-        raise ConfigError(f"arguments: {first_fault(error)}") from error
+        fault = first_fault(error)
+        for name, option in (("pace", "--rate"), ("start_s", "--start"), ("end_s", "--end")):
+            fault = fault.replace(f"{name}:", f"{option}:")
+        raise ConfigError(fault) from error
 
 
 @contextmanager

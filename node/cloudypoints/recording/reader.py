@@ -21,6 +21,7 @@ from mcap.exceptions import McapError
 from mcap.reader import SeekingReader
 from mcap.records import Metadata
 from mcap.summary import Summary
+from mcap.writer import MCAP0_MAGIC
 from zstandard import ZstdError
 
 from cloudypoints.errors import RecordingError
@@ -92,11 +93,25 @@ class Recording:
             self.close()
             raise
         except _DAMAGE as error:
-            self.close()
-            raise RecordingError(
-                f"{path}: no recording, or one without its end: `cloudypoints recording check` "
-                f"says what is whole in it, `repair` saves that"
-            ) from error
+            raise self._refusal() from error
+
+    def _refusal(self) -> RecordingError:
+        """Why it cannot be opened; the file is closed then."""
+        try:
+            self._file.seek(0)
+            begins = self._file.read(len(MCAP0_MAGIC))
+        except OSError:
+            begins = b""
+        self.close()
+        if begins and begins != MCAP0_MAGIC:
+            return RecordingError(
+                f"{self.path}: no recording: not MCAP; `cloudypoints run` sees videos and bags, "
+                f"`recording check` says what a damaged file still holds"
+            )
+        return RecordingError(
+            f"{self.path}: no recording, or one without its end: `cloudypoints recording check` "
+            f"says what is whole in it, `repair` saves that"
+        )
 
     def info(self) -> Info:
         """What is in it; read from the summary alone."""

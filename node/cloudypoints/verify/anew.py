@@ -128,6 +128,8 @@ def verify(
     """
     with Recording(path) as recording:
         counts = recording.info().counts
+        if not counts:
+            raise RecordingError(f"{path}: nothing of ours in it: it was not recorded by a node")
         seen = "setup" if question.source else "image"
         cameras = [name for name in recording.info().cameras if f"{seen}/{name}" in counts]
         if not cameras:
