@@ -216,7 +216,7 @@ def test_a_node_of_any_family_says_when_its_first_result_came_and_draws_it(
 ):
     model, options, first = family
     path, picture = saved(tmp_path, model), tmp_path / "seen.png"
-    arguments = ["run", str(pictures), "--model", path, "--loop", "--seconds", "2", "-e", endpoint]
+    arguments = ["run", str(pictures), "--model", path, "--loop", "--seconds", "4", "-e", endpoint]
     assert main([*arguments, *options, "--picture", str(picture)]) == 0
     assert first in capsys.readouterr().out
     assert picture.stat().st_size > 5000
@@ -252,6 +252,19 @@ def test_a_setting_out_of_range_is_one_line(pictures, capsys):
     code, line = fails(capsys, "run", str(pictures), "--height", "-2")
     assert "height_m" in line
     assert code == 2
+
+
+def test_a_snapshot_can_be_a_picture_of_all_of_a_frame(node, endpoint, tmp_path, capsys):
+    path = tmp_path / "street.png"
+    assert main(["snapshot", str(path), "-e", endpoint]) == 0
+    assert re.search(r"street\.png: frame \d+ of camera front", capsys.readouterr().out)
+    assert cv2.imread(str(path)).shape == (900, 1600, 3)
+
+
+def test_a_snapshot_of_nothing_is_one_line(tmp_path, capsys, endpoint):
+    arguments = ("snapshot", str(tmp_path / "a.png"), "-e", endpoint, "--timeout", "0.1")
+    code, _line = fails(capsys, *arguments)
+    assert code == 1
 
 
 def test_a_snapshot_of_an_unknown_kind_names_the_known_ones(tmp_path, capsys, endpoint):

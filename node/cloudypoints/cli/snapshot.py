@@ -1,14 +1,20 @@
-"""`cloudypoints snapshot`: the next cloud of a node, as a file that other tools open."""
+"""`cloudypoints snapshot`: the next cloud or frame of a node, as a file that other tools open."""
 
 from __future__ import annotations
 
 import argparse
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from cloudypoints.cli.frames import PIECES, Frames
 from cloudypoints.cli.options import add_endpoint, output_path
 from cloudypoints.messages import Cloud, Compact
-from cloudypoints.subscriber import subscribe
+from cloudypoints.subscriber import Subscription, subscribe
+from cloudypoints.timing import Deadline
 
+if TYPE_CHECKING:
+    from cloudypoints.picture import Instant
+
+_PICTURES = (".png", ".jpg", ".jpeg")
 _EPILOG = """\
 examples:
   cloudypoints snapshot street.ply                     for Open3D, MeshLab, CloudCompare, Blender
@@ -18,6 +24,8 @@ examples:
   cloudypoints snapshot street.laz                     for GIS and survey tools; also .las
   cloudypoints snapshot 000000.bin                     as KITTI's Velodyne files
   cloudypoints snapshot street.cdr                     a serialised ROS 2 PointCloud2
+  cloudypoints snapshot street.png                     all of a frame as a picture; of a model that
+                                                       sees categories alone, the labelled picture
 """
 
 
@@ -25,12 +33,14 @@ def add(commands: Any) -> None:
     """Add the command to the parser."""
     parser = commands.add_parser(
         "snapshot",
-        help="write the next cloud as PLY, PCD, NPZ, LAS, LAZ, KITTI .bin or ROS 2 .cdr",
+        help="write the next cloud (PLY, PCD, NPZ, LAS, LAZ, .bin, .cdr) or a picture (PNG, JPEG)",
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument(
-        "file", type=output_path, help="ends in .ply, .pcd, .npz, .las, .laz, .bin or .cdr"
+        "file",
+        type=output_path,
+        help="ends in .ply, .pcd, .npz, .las, .laz, .bin or .cdr; .png or .jpg",
     )
     add_endpoint(parser)
     parser.add_argument("--camera", default="", help="its name (default: whichever comes first)")
@@ -50,7 +60,9 @@ def add(commands: Any) -> None:
 
 
 def snapshot(options: argparse.Namespace) -> int:
-    """Wait for one cloud, write it and say what was written."""
+    """Wait for one cloud or frame, write it and say what was written."""
+    if options.file.suffix.lower() in _PICTURES:
+        return _picture(options)
     from cloudypoints.compact import rebuilt
     from cloudypoints.formats import check_suffix, save_cloud
 
@@ -67,3 +79,31 @@ def snapshot(options: argparse.Namespace) -> int:
         f"{options.frame} frame, metres"
     )
     return 0
+
+
+def _picture(options: argparse.Namespace) -> int:
+    from cloudypoints.picture import overview, save_picture
+
+    topics = [f"{kind}/{options.camera}".rstrip("/") for kind in sorted(PIECES)]
+    with subscribe(options.endpoint, *topics, bulk_endpoint=options.bulk_endpoint) as subscription:
+        instant = _whole(subscription, Deadline(options.timeout))
+    save_picture(options.file, overview(instant))
+    header = instant.header
+    assert header is not None
+    print(f"{options.file}: frame {header.frame} of camera {header.camera}, with all made of it")
+    return 0
+
+
+def _whole(subscription: Subscription, end: Deadline) -> Instant:
+    """The second frame that comes whole: the first may have begun before we listened.
+
+    Raises NoMessage.
+    """
+    frames, first = Frames(subscription), None
+    while True:
+        instant = frames.take(subscription.read(end.left_s()))
+        if instant is not None and instant.header is not None:
+            number = instant.header.frame
+            if first not in (None, number):
+                return instant
+            first = number

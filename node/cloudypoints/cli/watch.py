@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from importlib.resources import as_file, files
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from cloudypoints.cli.frames import ABOUT, Frames, main_kind
 from cloudypoints.cli.table import LiveTable, Row, metres, seconds
 from cloudypoints.errors import NoMessage
-from cloudypoints.messages import CATEGORY_NAMES, KIND_OF, Message, Obstacles, Status
+from cloudypoints.messages import CATEGORY_NAMES, KIND_OF, Obstacles, Status
 from cloudypoints.subscriber import Subscription, subscribe
 from cloudypoints.timing import Deadline, monotonic_s
 
@@ -21,15 +23,7 @@ if TYPE_CHECKING:
 
 _COLUMNS = ("camera", "capture", "rate", "age", "inference", "dropped", "nearest")
 _TRUTH_COLUMNS = ("truth", "error")
-_ABOUT = ("cloud", "relative", "mask", "labels")  # what a model is run for, in this order
-_PIECES = {*_ABOUT, "depth", "image", "obstacles"}  # of a whole frame, as far as its model gives it
 _LAST_COLUMNS = ("corridor", "state", "why")
-
-
-def main_kind(subscription: Subscription, camera: str) -> str:
-    """Of what is published of a camera, that which the rest is about; a cloud before anything."""
-    heard = (kind for kind in _ABOUT if f"{kind}/{camera}" in subscription.topics)
-    return next(heard, "cloud")
 
 
 class Truth:
@@ -56,7 +50,6 @@ class Watch:
         self._start_s = start_s
         self._truth = Truth() if truth else None
         self._whole: Instant | None = None  # the last frame of which all has come
-        self._coming: dict[str, Message] = {}
 
     def until(self, enough: Callable[[], bool], end: Deadline) -> None:
         """Show the table until the node ends, `enough` says so or the time is up.
@@ -70,9 +63,9 @@ class Watch:
             subscribe(publisher.endpoint, bulk_endpoint=publisher.bulk_endpoint) as subscription,
             LiveTable(f"cloudypoints on {publisher.endpoint}", columns) as table,
         ):
-            first = True
+            first, frames = True, Frames(subscription)
             while not (enough() or end.over or self._node.wait(0)):
-                if self._follow(subscription) and first:
+                if self._follow(subscription, frames) and first:
                     first = False
                     kind = main_kind(subscription, next(iter(self._node.lines)))
                     print(f"first {kind} {monotonic_s() - self._start_s:.1f} s after the start")
@@ -89,37 +82,18 @@ class Watch:
         save_picture(path, overview(self._whole))
         print(f"{path}: the last frame, with all that was made of it")
 
-    def _follow(self, subscription: Subscription) -> bool:
+    def _follow(self, subscription: Subscription, frames: Frames) -> bool:
         """Take the next message; whether it is what the model is run for."""
         try:
             message = subscription.read(0.2)
         except NoMessage:
             return False
-        kind = KIND_OF[type(message)]
-        if kind in _PIECES:
-            self._collect(message, subscription)
-        return kind in _ABOUT and kind == main_kind(subscription, message.header.camera)
-
-    def _collect(self, message: Message, subscription: Subscription) -> None:
-        """Keep what belongs to one frame together, and the frame once it is whole."""
-        from cloudypoints.picture import Instant
-
-        header = message.header
-        frames = {(m.header.camera, m.header.frame) for m in self._coming.values()}
-        if frames != {(header.camera, header.frame)}:
-            self._coming = {}
-        self._coming[KIND_OF[type(message)]] = message
-        heard = {kind for kind in _PIECES if f"{kind}/{header.camera}" in subscription.topics}
-        if "image" in self._coming and set(self._coming) >= heard:
-            kind = main_kind(subscription, header.camera)
-            health = subscription.health(f"{kind}/{header.camera}")
+        header, kind = message.header, KIND_OF[type(message)]
+        whole = frames.take(message)
+        if whole is not None:
             truth = {"nearest_m": self._truth.nearest_m(header.stamp_ns)} if self._truth else {}
-            self._whole = Instant(
-                **self._coming,  # type: ignore[arg-type]  # each under the name of its kind
-                rate_hz=health.rate_hz,
-                age_s=health.age_s,
-                truth=truth,
-            )
+            self._whole = replace(whole, truth=truth)
+        return kind in ABOUT and kind == main_kind(subscription, header.camera)
 
     def _row(self, subscription: Subscription, name: str) -> Row:
         health = subscription.health(f"{main_kind(subscription, name)}/{name}")

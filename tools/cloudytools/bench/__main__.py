@@ -30,6 +30,7 @@ examples:
   python -m cloudytools.bench latency wire --rounds 9  two of them, with a narrower spread
   python -m cloudytools.bench --quick                  whether they run; their figures mean little
   python -m cloudytools.bench memory --seconds 3600    whether memory is flat over an hour
+  python -m cloudytools.bench slow-model --model anything.adopted.onnx
   python -m cloudytools.bench --json bench.json        every round, and the machine, for programs
 
 reading the table:
@@ -82,7 +83,14 @@ def _effort(chosen: argparse.Namespace, folder: Path) -> Effort:
     if load > 0.5:
         _say(f"the machine is busy (load {load}): expect a wide spread\n")
     rounds = chosen.rounds or (_QUICK_ROUNDS if chosen.quick else _ROUNDS)
-    return Effort(rounds, folder, chosen.video, chosen.seconds, chosen.quick)
+    return Effort(
+        rounds,
+        folder,
+        chosen.video,
+        model=chosen.model,
+        memory_s=chosen.seconds,
+        quick=chosen.quick,
+    )
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -100,6 +108,12 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--quick", action="store_true", help="short rounds, to see that it works")
     parser.add_argument(
         "--video", default="", metavar="FILE", help="what the cameras see (the embedded drive)"
+    )
+    parser.add_argument(
+        "--model",
+        default="",
+        metavar="FILE",
+        help="an ONNX model for slow-model (one of 120 ms is made), as one of the zoo",
     )
     parser.add_argument(
         "--seconds", type=float, default=20.0, metavar="S", help="how long memory is watched (20)"

@@ -20,6 +20,7 @@ class Effort:
     rounds: int
     folder: Path  # for what is generated on the way
     video: str = ""  # "": the embedded drive, or a generated one where there is none
+    model: str = ""  # of the slow-model budget; "": one made for it
     memory_s: float = 20.0  # how long memory is watched
     quick: bool = False  # only show that it works: the figures mean little
 

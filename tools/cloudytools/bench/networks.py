@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cloudypoints.errors import MissingExtra
+from cloudypoints.geometry import Camera, Intrinsics
 from cloudypoints.inference import Model
 from cloudypoints.inference.card import METADATA_KEY, ModelCard
 from cloudypoints.messages import CATEGORY_NAMES
@@ -31,27 +32,23 @@ def write_trivial(path: Path, width_px: int, height_px: int) -> None:
     path.write_bytes(_network(width_px, height_px, 0))
 
 
-def write_slow(path: Path, width_px: int, height_px: int, *, slow_ms: float) -> float:
-    """A model that takes about this long for one picture here; how long it did take, ms."""
+def write_slow(path: Path, width_px: int, height_px: int, *, slow_ms: float) -> None:
+    """A model that takes about this long for one picture here."""
     path.write_bytes(_network(width_px, height_px, _TRIAL))
-    per_convolution_ms = _run_ms(path) / _TRIAL
+    per_convolution_ms = run_ms(path) / _TRIAL
     count = max(_TRIAL, round(slow_ms / per_convolution_ms))
     path.write_bytes(_network(width_px, height_px, count))
-    return _run_ms(path)
 
 
 def prepared(model: Model) -> Arrays:
     """What the model's session takes for one grey picture."""
     grid = model.card.picture
-    shape = (1, grid.height_px, grid.width_px, 3)
-    feeds: Arrays = {grid.name: np.full(shape, 128, np.uint8)}
-    if model.card.geometry_input:
-        ground = np.full((1, 3, *shape[1:3]), 0.1, np.float32)
-        feeds[model.card.geometry_input] = ground
-    return feeds
+    grey = np.full((grid.height_px, grid.width_px, 3), 128, np.uint8)
+    view = model.view(Camera(Intrinsics.from_fov(grid.width_px, grid.height_px, 1.0)))
+    return model.feeds([grey], [view])
 
 
-def _run_ms(path: Path) -> float:
+def run_ms(path: Path) -> float:
     """The median time of a few runs."""
     model = Model.open(str(path))
     feeds = prepared(model)
