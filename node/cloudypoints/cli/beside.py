@@ -22,8 +22,10 @@ class RecorderBeside:
     record it says so itself, and the node goes on without it.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *options: str) -> None:
+        """`options` are those of `cloudypoints record`."""
         self._path = path
+        self._options = options
         self._process: subprocess.Popen[str] | None = None
 
     def start(self, publisher: Publisher) -> None:
@@ -31,7 +33,7 @@ class RecorderBeside:
         command = [sys.executable, "-m", "cloudypoints", "record", str(self._path)]
         command += ["-e", publisher.endpoint, "--bulk-endpoint", publisher.bulk_endpoint]
         self._process = subprocess.Popen(
-            [*command, "--quiet", "--until-eof"],
+            [*command, *self._options, "--quiet", "--until-eof"],
             stdin=subprocess.PIPE,  # it ends with this process, whatever ends that
             stdout=subprocess.PIPE,
             text=True,

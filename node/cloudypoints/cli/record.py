@@ -153,7 +153,6 @@ def record(options: argparse.Namespace) -> int:
 
     settings = settings_from(options)
     triggers = Triggers(options.when_nearer, tuple(options.when_zone))
-    os.nice(_NICE)  # the node comes first
     intake = Intake(
         options.endpoint,
         settings.topics,
@@ -168,6 +167,7 @@ def record(options: argparse.Namespace) -> int:
     ):
         session = _Session(intake, recorder, triggers, beacon)
         session.until_eof = options.until_eof
+        os.nice(_NICE)  # of this thread: the node comes first, and what empties the sockets
         with _signals(session):
             session.until(Deadline(options.seconds), show)
     return 0

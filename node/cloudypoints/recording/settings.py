@@ -27,7 +27,7 @@ class RecordSettings:
     split_s: float = 0.0
     fsync: bool = False  # every chunk is on the disk before the next begins
     chunk_s: float = 1.0  # a chunk is written at least so often: what a killed recorder loses
-    chunk_mb: float = 4.0
+    chunk_mb: float = 16.0  # or when it has grown so large, before it is compressed
     depth_step: float = 0.0  # relative; 0: depth stays as it is
     jpeg: int = 0  # quality of pictures, 1 to 100; 0: they stay as they are
     view_points: int = 5_000  # of a cloud's view, where the cloud itself is rebuilt from depth

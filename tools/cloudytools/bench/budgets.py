@@ -10,6 +10,7 @@ from cloudytools.bench import (
     latency,
     memory,
     projection,
+    recording,
     replay,
     startup,
     throughput,
@@ -32,6 +33,7 @@ BUDGETS: Mapping[str, Budget] = {
         "the node over a bare session.run loop, slow model", throughput.slow_model
     ),
     "replay": Budget("a recording at maximum speed over a bare session.run loop", replay.replay),
+    "record": Budget("a recorder beside the node, its disk and a seek", recording.recording),
     "latency": Budget("capture to subscriber less inference, 640×480", latency.latency),
     "projection": Budget("depth to XYZRGB over a copy of the same bytes", projection.projection),
     "open3d": Budget("the same, times as fast as Open3D", projection.open3d),
