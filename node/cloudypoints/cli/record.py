@@ -177,6 +177,8 @@ def settings_from(options: argparse.Namespace) -> RecordSettings:
     """What the arguments ask for. Raises ConfigError."""
     from cloudypoints.recording import RecordSettings
 
+    if not options.ring and (options.when_nearer or options.when_zone):
+        raise ConfigError("--when-nearer, --when-zone: events need --ring S, how much to keep")
     small: dict[str, Any] = dict(SMALL) if options.small else {}
     given = {"depth_step": options.depth_step, "jpeg": options.jpeg}
     small |= {name: value for name, value in given.items() if value is not None}
