@@ -173,6 +173,13 @@ def test_its_status_can_be_heard_while_it_records(street, tmp_path, capsys):
     assert last.source == str(path)
 
 
+def test_a_recorder_that_was_given_no_input_records(street, tmp_path, monkeypatch):
+    monkeypatch.setattr(sys, "stdin", None)
+    path = tmp_path / "a.mcap"
+    assert main(["record", str(path), "--seconds", "1", *street.arguments]) == 0
+    assert check(path).verdict == COMPLETE
+
+
 # --- The ring -------------------------------------------------------------------------------------
 
 

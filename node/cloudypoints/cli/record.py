@@ -253,6 +253,8 @@ class _Session:
 
     def _read_input(self) -> None:
         """A line is an event; the end may end it all."""
+        if sys.stdin is None:  # closed, as some who start programs do
+            return
         listens = self.until_eof or sys.stdin.isatty()
         if not listens or not select.select([sys.stdin], [], [], 0)[0]:
             return

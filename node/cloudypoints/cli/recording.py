@@ -113,8 +113,13 @@ def _verdict(report: Report) -> str:
         return "nothing: not one whole chunk is in it"
     length_s = (report.end_ns - report.start_ns) / 1e9
     return (
-        f"{report.verdict}: {report.messages} messages in {report.chunks} chunks, {length_s:.1f} s"
+        f"{report.verdict}: {report.messages} messages in {_chunks(report.chunks)}, "
+        f"{length_s:.1f} s"
     )
+
+
+def _chunks(count: int) -> str:
+    return "1 chunk" if count == 1 else f"{count} chunks"
 
 
 def _print_damages(report: Report) -> None:
@@ -128,7 +133,7 @@ def _print_damages(report: Report) -> None:
 def _lines(found: Info) -> Iterator[str]:
     begun = datetime.fromtimestamp(found.start_ns / 1e9, UTC)
     size_mb, ended = found.size / 1e6, found.facts.get("ended", "how it ended: unknown")
-    yield f"{found.path}: {size_mb:.1f} MB, {found.length_s:.1f} s in {found.chunks} chunks"
+    yield f"{found.path}: {size_mb:.1f} MB, {found.length_s:.1f} s in {_chunks(found.chunks)}"
     yield f"begun {begun:%Y-%m-%d %H:%M:%S} UTC; {ended}"
     width = max(map(len, found.counts), default=0)
     for topic, count in sorted(found.counts.items()):
