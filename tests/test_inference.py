@@ -10,7 +10,9 @@ from cloudypoints.inference.provider import PROVIDERS, cuda_answers
 from cloudypoints.messages import Category
 from onnx_models import (
     HEIGHT,
+    RELATIVE,
     WIDTH,
+    byte_model,
     card_of,
     colour_model,
     ground_model,
@@ -92,6 +94,29 @@ def test_a_float_input_is_normalised_as_its_card_says():
     (result,) = model.infer([painted(40)], [model.view(CAMERA)])
     assert result.depth == pytest.approx(10.0, rel=1e-5)
     assert result.labels is None
+
+
+@pytest.mark.parametrize(
+    ("kind", "unit", "times"),
+    [("metric", "m", 2), ("inverse", "1/m", 0.5), ("disparity", "px", 0.5)],
+)
+def test_depth_is_that_of_ones_own_focal_length_not_of_the_assumed_one(kind, unit, times):
+    #  twice the focal length that the model assumes: what looks as large stands twice as far
+    camera = Camera(Intrinsics(64, 48, 100.0, 100.0, 32.0, 24.0))
+    said = byte_model(depth=kind, unit=unit, valid_range=(1.0, 200.0), assumed_focal_px=50.0)
+    model = Model(said, "canonical.onnx")
+    picture = painted(20, 64, 48)
+    picture[:, :32] = 0  # out of the range of what the model itself says
+    (result,) = model.infer([picture], [model.view(camera)])
+    assert np.isnan(result.depth[:, :32]).all()
+    np.testing.assert_array_equal(result.depth[:, 32:], 20 * times)
+
+
+def test_depth_that_has_no_scale_is_left_as_it_is():
+    camera = Camera(Intrinsics(64, 48, 100.0, 100.0, 32.0, 24.0))
+    model = Model(byte_model(**RELATIVE, assumed_focal_px=50.0), "relative.onnx")
+    (result,) = model.infer([painted(20, 64, 48)], [model.view(camera)])
+    assert (result.depth == 20).all()
 
 
 def test_names_of_other_label_sets_become_categories():

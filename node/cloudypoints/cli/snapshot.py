@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import math
 from typing import TYPE_CHECKING, Any
 
 from cloudypoints.cli.frames import PIECES, Frames
@@ -69,7 +70,7 @@ def snapshot(options: argparse.Namespace) -> int:
     check_suffix(options.file, normals=options.normals)
     kind = "compact" if options.compact else "cloud"
     topic = f"{kind}/{options.camera}" if options.camera else kind
-    with subscribe(options.endpoint, topic, bulk_endpoint=options.bulk_endpoint) as subscription:
+    with _listening(options, topic) as subscription:
         message = subscription.read(options.timeout)
     assert isinstance(message, Cloud | Compact)
     cloud = message if isinstance(message, Cloud) else rebuilt(message)
@@ -85,13 +86,20 @@ def _picture(options: argparse.Namespace) -> int:
     from cloudypoints.picture import overview, save_picture
 
     topics = [f"{kind}/{options.camera}".rstrip("/") for kind in sorted(PIECES)]
-    with subscribe(options.endpoint, *topics, bulk_endpoint=options.bulk_endpoint) as subscription:
+    with _listening(options, *topics) as subscription:
         instant = _whole(subscription, Deadline(options.timeout))
     save_picture(options.file, overview(instant))
     header = instant.header
     assert header is not None
     print(f"{options.file}: frame {header.frame} of camera {header.camera}, with all made of it")
     return 0
+
+
+def _listening(options: argparse.Namespace, *topics: str) -> Subscription:
+    """To what comes next, however old it is then: a slow model's frames are."""
+    return subscribe(
+        options.endpoint, *topics, bulk_endpoint=options.bulk_endpoint, max_age_s=math.inf
+    )
 
 
 def _whole(subscription: Subscription, end: Deadline) -> Instant:

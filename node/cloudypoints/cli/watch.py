@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import replace
 from importlib.resources import as_file, files
@@ -60,7 +61,10 @@ class Watch:
         truth_columns = _TRUTH_COLUMNS if self._truth else ()
         columns = (*_COLUMNS, *truth_columns, *_LAST_COLUMNS)
         with (
-            subscribe(publisher.endpoint, bulk_endpoint=publisher.bulk_endpoint) as subscription,
+            # However old: a slow model's frames are, and the table says so.
+            subscribe(
+                publisher.endpoint, bulk_endpoint=publisher.bulk_endpoint, max_age_s=math.inf
+            ) as subscription,
             LiveTable(f"cloudypoints on {publisher.endpoint}", columns) as table,
         ):
             first, frames = True, Frames(subscription)
