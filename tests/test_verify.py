@@ -15,7 +15,8 @@ from cloudypoints.config import settings_from
 from cloudypoints.errors import CalibrationError, ModelError, RecordingError
 from cloudypoints.geometry import Camera, Intrinsics, Mount
 from cloudypoints.inference import Model
-from cloudypoints.messages import KIND_OF, Category, Depth, Header, Ledger, Message
+from cloudypoints.inference.model import Result
+from cloudypoints.messages import KIND_OF, Category, Depth, Header, Ledger, Message, Obstacles
 from cloudypoints.pipeline.perception import Perception, numbered
 from cloudypoints.recording import Recorder, RecordSettings
 from cloudypoints.verify import Question, Report, verify
@@ -257,6 +258,47 @@ def test_the_stored_drive_gives_the_stored_answer():
     assert report.passed, "\n".join(told(camera))
     assert camera.frames == 60
     assert camera.compared["obstacles"] == 60
+
+
+def test_a_processor_that_rounds_otherwise_is_near_enough(monkeypatch):
+    """Noise of a hundred thousandth on every depth, and categories that flip at ties."""
+    chance = np.random.default_rng(1)
+    inferred = Model.infer_fitted
+
+    def rounded_otherwise(self, fitted, views):
+        return [noisy(result, chance) for result in inferred(self, fitted, views)]
+
+    monkeypatch.setattr(Model, "infer_fitted", rounded_otherwise)
+    monkeypatch.setattr("cloudypoints.fingerprint.processor", lambda: "another")
+    report = verify(STORED, Question(source="demo:"))
+    (camera,) = report.cameras
+    assert report.passed, "\n".join(told(camera))
+    assert camera.why[0].startswith('processor: "')
+    assert camera.identical.total() < 60
+
+
+def noisy(result: Result, chance: np.random.Generator) -> Result:
+    assert result.labels is not None
+    factor = 1 + 1e-5 * chance.standard_normal(result.depth.shape)
+    flipped = chance.random(result.labels.shape) < 1e-4
+    labels = np.where(flipped, Category.FLAT, result.labels).astype(np.uint8)
+    return replace(result, depth=(result.depth * factor).astype(np.float32), labels=labels)
+
+
+def test_what_is_nearest_may_be_another_in_few_frames_alone(tmp_path, model):
+    def elsewhere(*numbers: int) -> Report:
+        def tamper(message: Message) -> Message:
+            wanted = isinstance(message, Obstacles) and message.header.frame in numbers
+            return replace(message, nearest_m=1.0) if wanted else message
+
+        path = tmp_path / f"{len(numbers)}.mcap"
+        recorded(path, model, frames(40), tamper=tamper, recording={"depth_step": 0.001})
+        return verified(path, model)
+
+    assert elsewhere(3, 17).passed
+    (camera,) = elsewhere(3, 17, 21).cameras
+    assert camera.failed == ["obstacles.nearest_m"]
+    assert not camera.passed
 
 
 def test_a_drive_that_is_not_that_of_the_recording_differs(tmp_path):

@@ -127,12 +127,14 @@ def told(camera: CameraReport) -> list[str]:
     if camera.first is not None:
         first = camera.first
         lines.append(f"  first difference: frame {first.frame}, {first.field}: {first.said}")
-    worst = sorted(camera.worst.values(), key=lambda d: (d.tolerated, -d.share))
+    failed = camera.failed
+    worst = sorted(camera.worst.values(), key=lambda d: (d.field not in failed, -d.share))
     for difference in worst[:_MOST_LINES]:
-        mark = "within tolerance" if difference.tolerated else "BEYOND"
-        frames = camera.beyond[difference.field] or len(camera.series[difference.field])
+        mark = "BEYOND" if difference.field in failed else "within tolerance"
+        frames, beyond = len(camera.series[difference.field]), camera.beyond[difference.field]
+        often = f"in {beyond} of {frames} frames" if beyond else f"{frames} frames"
         lines.append(
-            f"  {difference.field:30} {mark}, {frames} frames, worst frame {difference.frame}: "
+            f"  {difference.field:30} {mark}, {often}, worst frame {difference.frame}: "
             f"{difference.share:.2%} of values beyond; {difference.said}"
         )
     if len(worst) > _MOST_LINES:

@@ -55,7 +55,16 @@ class CameraReport:
             return False
         if self.identical_wanted:
             return self.compared == self.identical
-        return not self.beyond
+        return not self.failed
+
+    @property
+    def failed(self) -> list[str]:
+        """The fields that differ in more messages than they may."""
+        return [
+            field
+            for field, count in self.beyond.items()
+            if count > self.worst[field].tolerance.messages * self.compared[self.worst[field].kind]
+        ]
 
     def note_frame(self, recorded: dict[str, Message], anew: dict[str, Message]) -> None:
         """Compare the messages of one frame."""

@@ -16,11 +16,12 @@ from cloudypoints.wire import decode, encode
 
 @dataclass(frozen=True, slots=True)
 class Tolerance:
-    """What may differ: a value by either amount, and so many of all values by any."""
+    """What may differ: a value by either amount, so many of all by any, some messages wholly."""
 
     relative: float = 0.0
     absolute: float = 0.0
-    share: float = 0.0
+    share: float = 0.0  # of a message's values
+    messages: float = 0.0  # share of all messages in which more than that may
 
 
 _RANGES = Tolerance(relative=0.02, absolute=0.05, share=0.1)  # sectors at the edge of an obstacle
@@ -47,6 +48,9 @@ TOLERANCES: Mapping[str, Tolerance] = {
     "header.vehicle_from_camera": Tolerance(absolute=0.01),
 }
 _MODEL = {"model", "digest"}  # which it was the fingerprint tells, once
+# Which of two things is the nearest a rounding may decide: then all about it is that of the other.
+_DECIDED = Tolerance(relative=0.05, absolute=0.02, share=0.05, messages=0.05)
+_DECIDED_FIELDS = ("obstacles.nearest_", "obstacles.corridor_")
 # Of numbers that are not named above.
 _OTHER_NUMBERS = Tolerance(relative=0.05, absolute=0.02, share=0.05)
 
@@ -61,12 +65,12 @@ class Difference:
     worst: float  # the largest difference of a value; inf: known in one alone, or other words
     share: float  # of the values that differ by more than is tolerated
     said: str  # the place and the values of the worst
-    allowed: float  # of that share
+    tolerance: Tolerance
 
     @property
     def tolerated(self) -> bool:
         """Whether it may differ by so much."""
-        return self.share <= self.allowed
+        return self.share <= self.tolerance.share
 
 
 def normalised(message: Message) -> Message:
@@ -89,10 +93,10 @@ def differences(
     kind, frame = KIND_OF[type(recorded)], recorded.header.frame
     found = []
     for field, there, here in _fields(normalised(recorded), normalised(anew), kind):
-        tolerance = tolerances.get(field) or _tolerance(there)
+        tolerance = tolerances.get(field) or _tolerance(field, there)
         worst, share, said = _compared(there, here, tolerance)
         if worst > 0:
-            found.append(Difference(kind, frame, field, worst, share, said, tolerance.share))
+            found.append(Difference(kind, frame, field, worst, share, said, tolerance))
     return found
 
 
@@ -106,8 +110,10 @@ def _fields(recorded: Message, anew: Message, kind: str) -> Iterator[tuple[str, 
         yield f"{kind}.{name}", getattr(recorded, name), getattr(anew, name)
 
 
-def _tolerance(value: Any) -> Tolerance:
+def _tolerance(field: str, value: Any) -> Tolerance:
     """Words and whole numbers are the same or not."""
+    if field.startswith(_DECIDED_FIELDS):
+        return _DECIDED
     if isinstance(value, float):
         return _OTHER_NUMBERS
     if isinstance(value, np.ndarray) and value.dtype.kind == "f":

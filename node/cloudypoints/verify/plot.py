@@ -113,7 +113,7 @@ def _row(canvas: Canvas, box: Box, name: str, camera: CameraReport) -> None:
     box.of(canvas)[:] = PANEL
     colour = WARN if worst.tolerated else BAD
     write(canvas, name, (box.x + 10, box.y + 22), LABEL)
-    beyond = f"{worst.share:.2%} beyond tolerance, {worst.allowed:.1%} allowed"
+    beyond = f"{worst.share:.2%} beyond tolerance, {worst.tolerance.share:.1%} allowed"
     write(canvas, beyond, (box.x + 10, box.y + 42), Style(11, colour))
     plot = Box(box.x + _NAMES_PX, box.y + 6, box.width - _NAMES_PX - 10, box.height - 24)
     write(canvas, worst.said[:150], (plot.x, box.y + box.height - 5), SMALL)
