@@ -32,6 +32,7 @@ def _turbo_table() -> Colours:
 
 
 TURBO: Colours = _turbo_table()  # (256, 3), blue through green to red
+_TURBO_OR_UNKNOWN: Colours = np.append(TURBO, [UNKNOWN], axis=0).astype(np.uint8)
 # Cityscapes' colours are made for white paper: lifted, void a grey, to be seen on a dark ground.
 CATEGORY_ON_DARK: Colours = (255 - (255 - CATEGORY_COLOURS.astype(np.float32)) * 0.78).astype(
     np.uint8
@@ -41,9 +42,10 @@ CATEGORY_ON_DARK[0] = (64, 69, 77)
 
 def turbo(share: ArrayLike) -> Colours:
     """0 blue … 1 red, clipped; NaN is `UNKNOWN`."""
-    known = ~np.isnan(share)
-    index = (np.clip(np.where(known, share, 0), 0, 1) * 255).astype(np.uint8)
-    colours: Colours = np.where(known[..., None], TURBO[index], np.array(UNKNOWN, np.uint8))
+    with np.errstate(invalid="ignore"):  # NaN becomes any integer
+        index = (np.clip(share, 0, 1) * 255).astype(np.int16)
+    index = np.where(np.isnan(share), len(TURBO), index)
+    colours: Colours = np.take(_TURBO_OR_UNKNOWN, index, axis=0)
     return colours
 
 

@@ -15,9 +15,9 @@ from cloudypoints.viewer.feeds import Feed
 from cloudypoints.viewer.points import Matrix
 
 VIEWS = ("orbit", "follow", "top", "camera")  # in the order of their keys
-FIELD_OF_VIEW_DEG = 55.0  # from the lower to the upper edge
+FIELD_OF_VIEW_DEG = 50.0  # from the lower to the upper edge
 
-_BEHIND_M, _ABOVE_M, _AHEAD_M = 7.0, 5.0, 12.0  # of the camera's foot: the eye, where it looks
+_BEHIND_M, _ABOVE_M, _AHEAD_M = 5.5, 4.2, 14.0  # of the camera's foot: the eye, where it looks
 _HIGH_M, _TOP_AHEAD_M = 48.0, 18.0  # of the view from above
 _FOLLOW_SHARE = 0.15  # of the way to the nearest obstacle that the gaze goes with each picture
 _FOLLOW_MOST_M = 30.0

@@ -198,7 +198,7 @@ def _picture(shape: tuple[int, ...], draw: Callable[[Canvas], None]) -> Canvas:
 
 def _every(array: Array) -> Array:
     """Few enough rows and columns for a panel, at even steps."""
-    step = max(1, array.shape[1] // (2 * PANEL_PX), array.shape[0] // (2 * PANEL_PX))
+    step = max(1, array.shape[1] // PANEL_PX, array.shape[0] // PANEL_PX)
     return array[::step, ::step]
 
 

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
-from types import ModuleType
+from types import ModuleType, TracebackType
 from typing import Any
 
 import numpy as np
@@ -30,7 +30,6 @@ from cloudypoints.viewer.words import drawn_line
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".mp4")
 _NEAR_M = 0.1
-_POINTS = 100_000  # of all cameras together; lavapipe draws them in 0.2 s
 _TIME_BASE = Fraction(1, 1000)
 _SETTLE_S = 1.0  # for pictures, obstacles and the rate, after the first cloud
 _LOOK_S = 0.02  # between two looks for news
@@ -46,6 +45,7 @@ class Film:
     seconds: float = 10.0  # of a film
     fps: float = 10.0  # at most
     wait_s: float = 10.0  # for the first cloud
+    points: int = 100_000  # at most, of all cameras together; lavapipe draws them in 0.2 s
     look: Look = field(default_factory=Look)
 
 
@@ -54,7 +54,10 @@ def _in_silence(_done: float) -> None:
 
 
 class Offscreen:
-    """Draws feeds into pictures of one size, RGB."""
+    """Draws feeds into pictures of one size, RGB, until its `with` block is left.
+
+    One at a time in a process: Open3D ends it when the first of two is given back.
+    """
 
     def __init__(self, open3d: ModuleType, feeds: Feeds, film: Film) -> None:
         """`open3d` as `open_offscreen` gives it."""
@@ -68,12 +71,24 @@ class Offscreen:
         self._stage.colour_by(film.look.mode)
         self._vertical = open3d.visualization.rendering.Camera.FovType.Vertical
 
+    def __enter__(self) -> Offscreen:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        del self._stage, self._scene, self._renderer
+
     def draw(self) -> Canvas:
         """What the feeds say now, (H, W, 3)."""
         now_s, feeds = monotonic_s(), self.feeds.update()
         clip_from_vehicle = self._place_eye()
         for feed in self._stage.news(feeds, now_s):
-            self._stage.draw(feed, _POINTS // len(feeds), live=feed.is_live(now_s))
+            live, points = feed.is_live(now_s), self._film.points // len(feeds)
+            self._stage.draw(feed, points, live=live)
         self._speak(now_s)
         drawn = np.array(self._renderer.render_to_image())
         return composed(self._overlay, drawn, self._stage.labels, clip_from_vehicle)
@@ -114,18 +129,12 @@ def render(path: Path, sources: Sequence[Source], film: Film, *, tell: Tell = _i
     open3d = open_offscreen()
     feeds = Feeds(sources)
     _wait_for_cloud(feeds, film)
-    renderer = Offscreen(open3d, feeds, film)
-    renderer.draw()  # the first takes seconds, in which what it shows becomes old
-    if path.suffix.lower() != ".mp4":
+    with Offscreen(open3d, feeds, film) as renderer:
+        renderer.draw()  # the first takes seconds, in which what it shows becomes old
+        if path.suffix.lower() == ".mp4":
+            return _film(path, renderer, film, tell)
         save_picture(path, renderer.draw())
-        return 1
-    with interrupts_kept() as asked_to_end:
-
-        def told(done: float) -> bool:
-            tell(done)
-            return asked_to_end.is_set()
-
-        return _film(path, renderer, film, told)
+    return 1
 
 
 def check_output(path: Path) -> None:
@@ -150,17 +159,18 @@ def _wait_for_cloud(feeds: Feeds, film: Film) -> None:
     pause.wait(_SETTLE_S)
 
 
-def _film(path: Path, renderer: Offscreen, film: Film, told: Callable[[float], bool]) -> int:
+def _film(path: Path, renderer: Offscreen, film: Film, tell: Tell) -> int:
     """Draw for as long as is wanted, at the pace that the renderer holds; how many pictures."""
     begin_s, count, pause = monotonic_s(), 0, threading.Event()
-    with _av().open(str(path), "w") as container:
+    with interrupts_kept() as asked_to_end, _av().open(str(path), "w") as container:
         stream = container.add_stream("libx264", rate=round(film.fps))
         stream.width, stream.height = film.size_px
         stream.pix_fmt, stream.options = "yuv420p", {"crf": "20", "preset": "veryfast"}
         stream.codec_context.time_base = _TIME_BASE
-        while (now_s := monotonic_s() - begin_s) < film.seconds and not told(now_s / film.seconds):
+        while (now_s := monotonic_s() - begin_s) < film.seconds and not asked_to_end.is_set():
             container.mux(stream.encode(_frame(renderer.draw(), now_s)))
             count += 1
+            tell(now_s / film.seconds)
             pause.wait(max(0.0, begin_s + count / film.fps - monotonic_s()))
         container.mux(stream.encode())
     return count

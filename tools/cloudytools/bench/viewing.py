@@ -1,0 +1,215 @@
+"""The live window: its own work, how soon it shows something, what it costs the node and keeps.
+
+On a screen in memory, which Mesa draws on the processor: on a GPU all but the first is easier.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from statistics import median
+
+import numpy as np
+
+from cloudypoints.errors import NoMessage
+from cloudypoints.geometry import Mount
+from cloudypoints.inbox import Health
+from cloudypoints.messages import (
+    POINT,
+    Array,
+    Cloud,
+    Depth,
+    Header,
+    Image,
+    Ledger,
+    Message,
+    Obstacles,
+)
+from cloudypoints.timing import Deadline, monotonic_s, utc_ns
+from cloudypoints.viewer.display import open_offscreen, quiet_stdout
+from cloudypoints.viewer.feeds import Feeds
+from cloudypoints.viewer.overlay import Overlay
+from cloudypoints.viewer.stage import Stage
+from cloudytools.bench.figures import Effort, Figure, Target
+from cloudytools.bench.footage import drive
+from cloudytools.bench.listener import arrivals, listening, published_hz
+from cloudytools.bench.memory import growth_mb_per_h, watched
+from cloudytools.bench.processes import NodeProcess
+from cloudytools.bench.screen import Screen, screen
+
+_WIDTH_PX, _HEIGHT_PX = 640, 480
+_SECTORS = 72
+_SEEN = 0.05  # of the screen has a colour: the cloud and the camera's picture are there
+_OPEN_S = 60.0  # for the first picture, on a busy machine
+_HOUR_S = 3600.0
+
+
+def viewer(effort: Effort) -> list[Figure]:
+    """Own work for each frame, start to first picture, and the node's rate beside the window."""
+    work_ms = tuple(own_work_ms(effort) for _ in range(effort.rounds))
+    rounds = [beside_a_node(effort) for _ in range(effort.rounds)]
+    starts_s, shares = zip(*rounds, strict=True)
+    return [
+        Figure("viewer's own work", Target("≤", 8.0, "ms"), work_ms),
+        Figure("viewer start", Target("≤", 3.0, "s"), starts_s),
+        Figure("node's rate beside", Target("≥", 0.9), shares),
+    ]
+
+
+def viewer_memory(effort: Effort) -> list[Figure]:
+    """The resident set of the window's process, and how it grows."""
+    watched_s = min(effort.memory_s, 6.0) if effort.quick else effort.memory_s
+    with (
+        screen() as shown,
+        NodeProcess(drive(effort), "--loop") as node,
+        window(shown, node) as process,
+    ):
+        _wait_for_picture(shown)
+        times_s, sizes_mb = np.array(watched(_window_pid(process), watched_s)).T
+    beside = {"watched_s": watched_s}
+    growth = growth_mb_per_h(times_s, sizes_mb)
+    conclusive = watched_s >= _HOUR_S
+    return [
+        Figure("viewer memory", Target("≤", 800.0, "MB"), (float(sizes_mb.max()),), beside),
+        Figure("viewer memory growth", Target("≤", 50.0, "MB/h"), (growth,), beside, conclusive),
+    ]
+
+
+def own_work_ms(effort: Effort) -> float:
+    """Processor time of a 640×480 frame, all its points and panels, before the renderer's."""
+    open3d = open_offscreen()
+    with quiet_stdout():
+        renderer = open3d.visualization.rendering.OffscreenRenderer(64, 64)
+    stage, overlay = Stage(open3d, renderer.scene), Overlay()
+    told = [_frame(seed) for seed in range(3)]
+    source = _Told(told[0])
+    feeds = Feeds([source])
+    times_s = []
+    for index in range(round(effort.pick(60, 6))):
+        source.said = told[index % len(told)]
+        begin_s = time.thread_time()
+        (feed,) = feeds.update()
+        stage.draw(feed, _WIDTH_PX * _HEIGHT_PX, live=True)
+        overlay.show(feed)
+        times_s.append(time.thread_time() - begin_s)
+    return median(times_s) * 1e3
+
+
+def beside_a_node(effort: Effort) -> tuple[float, float]:
+    """Seconds from the start of `cloudypoints view` to its first picture; the node's rate after
+    that over its rate before.
+    """
+    seconds = effort.pick(10.0, 2.0)
+    with screen() as shown, NodeProcess(drive(effort), "--loop") as node:
+        alone_hz = _rate_hz(node, seconds)
+        begin_s = monotonic_s()
+        with window(shown, node):
+            _wait_for_picture(shown)
+            start_s = monotonic_s() - begin_s
+            return start_s, _rate_hz(node, seconds) / alone_hz
+
+
+@contextmanager
+def window(shown: Screen, node: NodeProcess) -> Iterator[subprocess.Popen[bytes]]:
+    """`cloudypoints view` of this node on this screen."""
+    command = [sys.executable, "-m", "cloudypoints", "view", node.endpoint]
+    process = subprocess.Popen(command, env=shown.environment)
+    try:
+        yield process
+    finally:
+        process.terminate()
+        process.wait()
+
+
+def _wait_for_picture(shown: Screen) -> None:
+    limit, pause = Deadline(_OPEN_S), threading.Event()
+    while shown.colourful() < _SEEN:
+        if limit.over:
+            raise NoMessage(f"the window shows nothing after {_OPEN_S:g} s")
+        pause.wait(0.05)
+
+
+def _window_pid(process: subprocess.Popen[bytes]) -> int:
+    """The window is drawn by the largest child of the command."""
+    children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+    return max(map(int, children), key=_pages)
+
+
+def _pages(pid: int) -> int:
+    return int(Path(f"/proc/{pid}/statm").read_text().split()[1])
+
+
+def _rate_hz(node: NodeProcess, seconds: float) -> float:
+    """Of its clouds, by the node's own stamps."""
+    with listening(node, "cloud", max_age_s=float("inf")) as listener:
+        listener.hear("first")
+        listener.hear("tenth")
+        threading.Event().wait(seconds)
+        return published_hz(arrivals(listener))
+
+
+@dataclass
+class _Told:
+    """A source that says what it is told to."""
+
+    said: dict[str, Message] = field(default_factory=dict)
+    endpoint: str = "bench"
+
+    @property
+    def topics(self) -> list[str]:
+        return list(self.said)
+
+    def latest(self, topic: str) -> Message | None:
+        return self.said.get(topic)
+
+    def health(self, topic: str) -> Health:
+        return Health("cloud", "front", received=1, captured_ns=utc_ns())
+
+    def read(self, timeout_s: float | None = None) -> Message:
+        raise NoMessage("nothing new")
+
+
+def _frame(seed: int) -> dict[str, Message]:
+    """All that is drawn of a frame: a wall with noise on it, seen through 53 degrees."""
+    rng = np.random.default_rng(seed)
+    header = replace(
+        Header(camera="front", ledger=Ledger(captured_ns=utc_ns())),
+        vehicle_from_camera=tuple(Mount(height_m=1.5).vehicle_from_camera.ravel()),
+        intrinsics=(_WIDTH_PX, _HEIGHT_PX, 640.0, 640.0, _WIDTH_PX / 2, _HEIGHT_PX / 2),
+    )
+    picture = rng.integers(0, 255, (_HEIGHT_PX, _WIDTH_PX, 3), np.uint8)
+    points: Array = np.zeros((_HEIGHT_PX, _WIDTH_PX), POINT)
+    points["z"] = rng.uniform(7, 9, points.shape)
+    points["x"] = points["z"] * (np.arange(_WIDTH_PX) - _WIDTH_PX / 2) / 640
+    points["y"] = points["z"] * (np.arange(_HEIGHT_PX)[:, None] - _HEIGHT_PX / 2) / 640
+    for index, channel in enumerate("rgb"):
+        points[channel] = picture[..., index]
+    return {
+        "cloud/front": Cloud(header, points),
+        "image/front": Image(header, picture),
+        "depth/front": Depth(header, points["z"].copy()),
+        "obstacles/front": _obstacles(header),
+    }
+
+
+def _obstacles(header: Header) -> Obstacles:
+    """Something 8 m away in every sector."""
+    ranges_m = np.full(_SECTORS, 8.0, np.float32)
+    return Obstacles(
+        header,
+        bearing_rad=np.linspace(-0.46, 0.46, _SECTORS, dtype=np.float32),
+        range_m=ranges_m,
+        clear_m=ranges_m,
+        lower_m=ranges_m,
+        upper_m=ranges_m,
+        support=np.full(_SECTORS, 40, np.uint32),
+        category=np.zeros(_SECTORS, np.uint8),
+        nearest_m=8.0,
+        nearest_bearing_rad=0.0,
+    )
