@@ -6,7 +6,7 @@ import pytest
 from cloudypoints.capture import Frame
 from cloudypoints.errors import ConfigError, NoMessage
 from cloudypoints.inference import Model
-from cloudypoints.messages import KIND_OF, Image, Mask, Relative, Status
+from cloudypoints.messages import KIND_OF, Image, Mask, Obstacles, Relative, Status
 from cloudypoints.pipeline import Node
 from cloudypoints.pipeline.perception import Perception
 from onnx_models import RELATIVE, SEGMENTATION, TWO_INPUT, byte_model, saved
@@ -141,7 +141,10 @@ def test_a_background_of_another_aspect_or_none_at_all_is_refused(tmp_path):
 def test_pictures_alone_are_published_while_the_background_is_learned():
     perception = seer(byte_model(**TWO_INPUT), background="median:0.8")
     seen = [perception.see(frame(i, passing(i, 64, 48), i * NS // 25)) for i in range(25)]
-    assert [kinds(messages) for messages in seen[1:20]] == [["image"]] * 19
+    assert [kinds(messages) for messages in seen[1:20]] == [["obstacles", "image"]] * 19
+    waiting = of(Obstacles, seen[1])
+    assert (waiting.state, waiting.reason) == ("stale", "learning the background")
+    assert np.isnan(waiting.range_m).all()
     # Frame 20 comes after 0.8 s; what stood there for 4 of 21 frames is not in their median.
     assert "mask" in kinds(seen[20])
     assert not any(of(Mask, messages).mask.any() for messages in seen[20:])
@@ -160,7 +163,22 @@ def test_after_a_seek_a_learned_background_stays_and_a_new_size_is_learned_anew(
     for index in range(5):
         letterboxed.see(frame(index, passing(0, 64, 48), index * NS // 25))
     wider = letterboxed.see(frame(5, passing(0, 128, 48), NS))
-    assert kinds(wider) == ["setup", "image"]
+    assert kinds(wider) == ["setup", "obstacles", "image"]
+
+
+def test_the_pictures_of_a_recording_learn_the_same_background():
+    first = seer(byte_model(**TWO_INPUT), background="median:0.8")
+    again = seer(byte_model(**TWO_INPUT), background="median:0.8")
+    masks = 0
+    for index in range(30):
+        messages = first.see(frame(index, passing(index % 13, 64, 48), index * NS // 25))
+        image = of(Image, messages)
+        repeated = again.see_again(image.picture, (64, 48), image.header, restart=False)
+        assert kinds(repeated) == kinds(messages)
+        if "mask" in kinds(messages):
+            masks += 1
+            np.testing.assert_array_equal(of(Mask, repeated).mask, of(Mask, messages).mask)
+    assert masks == 10
 
 
 def test_two_cameras_learn_their_own_backgrounds_and_are_inferred_together(tmp_path):

@@ -58,6 +58,7 @@ from cloudypoints.projector import (
 )
 from cloudypoints.timing import utc_ns
 
+_LEARNING = "learning the background"
 _NO_DEPTH: Floats = np.zeros((0, 0), np.float32)  # of a model that gives no metres
 
 
@@ -159,7 +160,9 @@ class Rig:
         """What the model says itself: nothing in it is metric."""
         assert shot.result is not None
         form, result = self.model.card.depth, shot.result
-        if form != "none" and not shot.sight.waits:
+        if shot.sight.waits and self._gives_metres:
+            yield unknown(header, shot.sight.obstacles.tables, _LEARNING)
+        elif form != "none" and not shot.sight.waits:
             yield Relative(header, shot.sight.depth.wanted(result.depth), form)
         yield from _pictured(header, result)
         self._last = header, result, _NO_DEPTH
@@ -203,7 +206,7 @@ class Rig:
 
         It carries the stamps of the last frame that was published.
         """
-        if self._sight is None or self._sight.waits or not self._gives_metres:
+        if self._sight is None or not self._gives_metres:
             return None
         header = self._last[0] if self._last else self._sight.header
         return unknown(header, self._sight.obstacles.tables, reason)
@@ -222,7 +225,7 @@ class Rig:
         background = self._background
         if not isinstance(background, MedianBackground) or self._learned is not None:
             return ""
-        return f"learning the background: {background.learned_s:.0f} of {background.length_s:g} s"
+        return f"{_LEARNING}: {background.learned_s:.0f} of {background.length_s:g} s"
 
     def _before_background(self, sight: Sight, fitted: NDArray[np.uint8], stamp_ns: int) -> Sight:
         """The sight, with its background once that has been learned."""
