@@ -53,8 +53,11 @@ def test_an_event_writes_the_time_before_it_and_the_time_after_and_no_more(tmp_p
     path = tmp_path / "a.mcap"
     with ring(path) as recorder:
         feed(recorder, drive(125))
+        assert not recorder.in_event
         recorder.event("a dog")
+        assert recorder.in_event
         feed(recorder, drive(125, start=125))
+        assert not recorder.in_event
     numbers = frame_numbers(path)
     # 2 s before frame 125 and 1 s after it, to within a chunk's second at either end.
     assert 125 - 3 * SECOND_FRAMES <= numbers[0] <= 125 - 2 * SECOND_FRAMES

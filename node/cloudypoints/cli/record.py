@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 _NICE = 5
 _DEFAULT_STATUS = "tcp://127.0.0.1:5558"
-_COLUMNS = ("file", "state", "received", "written", "size", "lost", "not written")
+_COLUMNS = ("file", "state", "events", "received", "written", "size", "lost", "not written")
 _LAST_S = 0.3  # of silence, before what was on its way counts as arrived
 _LAST_AT_MOST_S = 5.0
 SMALL = {"depth_step": 0.001, "jpeg": 85}
@@ -166,7 +166,7 @@ def record(options: argparse.Namespace) -> int:
         _shown(options) as show,
     ):
         session = _Session(intake, recorder, triggers, beacon)
-        session.until_eof = options.until_eof
+        session.until_eof, session.quiet = options.until_eof, options.quiet
         os.nice(_NICE)  # of this thread: the node comes first, and what empties the sockets
         with _signals(session):
             session.until(Deadline(options.seconds), show)
@@ -207,7 +207,8 @@ class _Session:
         self._recorder = recorder
         self._triggers = triggers
         self._beacon = beacon
-        self.until_eof = False  # of the standard input
+        self.until_eof = False  # of the standard input: the program that started it waits
+        self.quiet = False
         self._stopping = threading.Event()
         self._by_hand = threading.Event()
         self._announced = False
@@ -264,8 +265,8 @@ class _Session:
             self.stop()
 
     def _announce(self) -> None:
-        """One line when the node can be heard; `run --record` waits for it."""
-        if not self._announced and self._intake.connected.is_set():
+        """One line when the node can be heard, where no table says so."""
+        if self.quiet and not self._announced and self._intake.connected.is_set():
             self._announced = True
             print(f"recording to {self._recorder.settings.path}", flush=True)
 
@@ -351,10 +352,11 @@ def _row(recorder: Recorder, intake: Intake) -> Row:
     counts = recorder.counts
     state = "streaming" if intake.connected.is_set() else "no data"
     if recorder.settings.ring_s:
-        state = f"{recorder.held_s:.0f} s held, {counts.events} events"
+        state = "an event" if recorder.in_event else f"{recorder.held_s:.0f} s held"
     return (
         recorder.paths[-1].name if recorder.paths else "-",
         state,
+        str(counts.events),
         str(counts.received),
         str(recorder.written),
         f"{recorder.size / 1e6:.1f} MB",

@@ -98,6 +98,11 @@ class Recorder:
         """Seconds that the ring holds."""
         return self._ring.held_s if self._ring else 0.0
 
+    @property
+    def in_event(self) -> bool:
+        """Whether the ring's event is being written."""
+        return self._ring is not None and self._ring.in_event
+
     def add(self, parts: Sequence[Any], log_time_ns: int) -> WireMessage | None:
         """Record a message as it came; what it says, or None for bytes that are not ours."""
         try:

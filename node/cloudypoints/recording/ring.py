@@ -34,6 +34,11 @@ class Ring:
         """How much of the past is in memory."""
         return (self._newest_ns - self._held[0].start_ns) / NS_PER_S if self._held else 0.0
 
+    @property
+    def in_event(self) -> bool:
+        """Whether what comes is written."""
+        return self._until_ns > 0
+
     def append(self, chunk: WholeChunk) -> None:
         """Keep it, or write it while an event lasts. Raises RecordingError."""
         self._newest_ns = chunk.end_ns
