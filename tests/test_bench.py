@@ -10,13 +10,14 @@ import pytest
 from rich.console import Console
 
 from cloudypoints.errors import NoMessage, SourceError
-from cloudytools.bench import machine, memory, report
+from cloudytools.bench import machine, memory, report, throughput
 from cloudytools.bench.__main__ import main
 from cloudytools.bench.budgets import BUDGETS
 from cloudytools.bench.figures import Effort, Figure, Target, interleaved
 from cloudytools.bench.footage import MemoryCamera, drive, pictures
 from cloudytools.bench.listener import Arrival, published_hz
 from cloudytools.bench.processes import Reporter
+from onnx_models import RELATIVE, byte_model, saved
 
 LEAST = Target("≥", 1.1)
 
@@ -44,6 +45,14 @@ def test_every_budget_gives_figures_that_can_be(name, effort):
     ]
     assert measured
     assert all(0 < value < math.inf for value in measured)
+
+
+@pytest.mark.slow
+def test_any_model_can_be_the_slow_one_even_without_metres(tmp_path):
+    model = saved(tmp_path, byte_model(**RELATIVE))
+    (figure,) = throughput.slow_model(Effort(1, tmp_path, model=model, quick=True))
+    assert figure.median > 0
+    assert figure.beside["session_hz"] > figure.beside["node_hz"]  # it has no work to do
 
 
 def test_the_json_holds_every_round_and_the_machine_but_no_path(tmp_path, capsys):
