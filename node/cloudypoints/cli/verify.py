@@ -131,7 +131,8 @@ def told(camera: CameraReport) -> list[str]:
     worst = sorted(camera.worst.values(), key=lambda d: (d.field not in failed, -d.share))
     for difference in worst[:_MOST_LINES]:
         mark = "BEYOND" if difference.field in failed else "within tolerance"
-        frames, beyond = len(camera.series[difference.field]), camera.beyond[difference.field]
+        frames = len({frame for frame, _ in camera.series[difference.field]})
+        beyond = camera.beyond(difference.field)
         often = f"in {beyond} of {frames} frames" if beyond else f"{frames} frames"
         lines.append(
             f"  {difference.field:30} {mark}, {often}, worst frame {difference.frame}: "

@@ -37,13 +37,12 @@ class CameraReport:
     name: str
     identical_wanted: bool = True
     why: list[str] = field(default_factory=list)  # why not, if so
-    frames: int = 0
+    numbers: list[int] = field(default_factory=list)  # of the frames that were compared
     compared: Counter[str] = field(default_factory=Counter)  # messages by kind
     identical: Counter[str] = field(default_factory=Counter)
     unmade: Counter[str] = field(default_factory=Counter)  # recorded, and not made anew
     first: Difference | None = None  # that counts
     worst: dict[str, Difference] = field(default_factory=dict)  # by field
-    beyond: Counter[str] = field(default_factory=Counter)  # messages by field, not tolerated
     series: dict[str, list[tuple[int, float]]] = field(default_factory=dict)  # frame and share
     # The messages of the frame whose depth differs most, or the first that differs: there, here.
     worst_pair: tuple[dict[str, Message], dict[str, Message]] | None = None
@@ -58,18 +57,29 @@ class CameraReport:
         return not self.failed
 
     @property
+    def frames(self) -> int:
+        """How many were compared."""
+        return len(self.numbers)
+
+    @property
     def failed(self) -> list[str]:
-        """The fields that differ in more messages than they may."""
+        """The fields that differ by too much in more frames than they may."""
         return [
-            field
-            for field, count in self.beyond.items()
-            if count > self.worst[field].tolerance.messages * self.compared[self.worst[field].kind]
+            name
+            for name, worst in self.worst.items()
+            if self.beyond(name) > worst.tolerance.frames * self.compared[worst.kind]
         ]
+
+    def beyond(self, name: str) -> int:
+        """In how many frames a field differs by more than is tolerated."""
+        allowed = self.worst[name].tolerance.share
+        return len({frame for frame, share in self.series[name] if share > allowed})
 
     def note_frame(self, recorded: dict[str, Message], anew: dict[str, Message]) -> None:
         """Compare the messages of one frame."""
         worst = self.worst.get(_PICTURED)
         identical = self.identical.total()
+        self.numbers.append(next(iter(recorded.values())).header.frame)
         for kind, message in recorded.items():
             if kind in anew:
                 self._note_message(message, anew[kind])
@@ -95,8 +105,6 @@ class CameraReport:
         worst = self.worst.get(difference.field)
         if worst is None or _badness(difference) > _badness(worst):
             self.worst[difference.field] = difference
-        self.beyond[difference.field] += not difference.tolerated
-        self.beyond += Counter()  # drops the zeros
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,7 +174,6 @@ def _verified(
     most = max(count for topic, count in counts.items() if topic.endswith(f"/{name}"))
     with closing(again):
         for messages in _by_frame(recording, name):
-            report.frames += 1
             report.note_frame(messages, _compared(again.see(messages)))
             progress(report.frames, most)
     return report

@@ -16,12 +16,12 @@ from cloudypoints.wire import decode, encode
 
 @dataclass(frozen=True, slots=True)
 class Tolerance:
-    """What may differ: a value by either amount, so many of all by any, some messages wholly."""
+    """What may differ: a value by either amount, so many of all by any, some frames wholly."""
 
     relative: float = 0.0
     absolute: float = 0.0
     share: float = 0.0  # of a message's values
-    messages: float = 0.0  # share of all messages in which more than that may
+    frames: float = 0.0  # share of all frames in which more than that may
 
 
 _RANGES = Tolerance(relative=0.02, absolute=0.05, share=0.1)  # sectors at the edge of an obstacle
@@ -49,7 +49,7 @@ TOLERANCES: Mapping[str, Tolerance] = {
 }
 _MODEL = {"model", "digest"}  # which it was the fingerprint tells, once
 # Which of two things is the nearest a rounding may decide: then all about it is that of the other.
-_DECIDED = Tolerance(relative=0.05, absolute=0.02, share=0.05, messages=0.05)
+_DECIDED = Tolerance(relative=0.05, absolute=0.02, share=0.05, frames=0.05)
 _DECIDED_FIELDS = ("obstacles.nearest_", "obstacles.corridor_")
 # Of numbers that are not named above.
 _OTHER_NUMBERS = Tolerance(relative=0.05, absolute=0.02, share=0.05)

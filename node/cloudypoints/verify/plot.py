@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -48,7 +48,7 @@ def save_plot(path: Path, report: Report) -> None:
 
 def _drawn(recording: str, camera: CameraReport) -> Canvas:
     """One camera's part: title, the worst frame, a row for each field that differs."""
-    fields = sorted(camera.series, key=lambda name: -camera.worst[name].share)[:_MOST_FIELDS]
+    fields = sorted(camera.series, key=lambda name: _rank(name, camera))[:_MOST_FIELDS]
     pair = camera.worst_pair
     panels = _PANEL + _MARGIN if pair else 0
     height = _TOP + panels + max(1, len(fields)) * _ROW + _MARGIN
@@ -65,12 +65,20 @@ def _drawn(recording: str, camera: CameraReport) -> Canvas:
     return canvas
 
 
+def _rank(name: str, camera: CameraReport) -> tuple[bool, float, int]:
+    """What fails first, and of that what differs most and most often."""
+    return name not in camera.failed, -camera.worst[name].share, -camera.beyond(name)
+
+
 def _title(canvas: Canvas, recording: str, camera: CameraReport) -> None:
     word, colour = ("passed", GOOD) if camera.passed else ("differs", BAD)
     write(canvas, f"{recording}: {camera.name}", (_MARGIN, 30), _TITLE)
     write(canvas, word, (_WIDTH - _MARGIN, 30), Style(20, colour, 600), align=RIGHT)
     wanted = "identical bytes wanted" if camera.identical_wanted else "near enough wanted"
-    said = f"{camera.frames} frames, {camera.compared.total()} messages, {wanted}"
+    first, last = (camera.numbers[0], camera.numbers[-1]) if camera.numbers else (0, 0)
+    said = (
+        f"{camera.frames} frames, {first} to {last}, {camera.compared.total()} messages, {wanted}"
+    )
     said += f", {camera.identical.total()} identical"
     write(canvas, said, (_MARGIN, 52), CAPTION)
 
@@ -109,27 +117,31 @@ def _difference(there: Depth, here: Depth) -> Canvas:
 
 def _row(canvas: Canvas, box: Box, name: str, camera: CameraReport) -> None:
     """The share of values that differ beyond tolerance, over the frames; the worst in words."""
-    worst, series = camera.worst[name], camera.series[name]
+    worst = camera.worst[name]
     box.of(canvas)[:] = PANEL
-    colour = WARN if worst.tolerated else BAD
+    colour = BAD if name in camera.failed else WARN
     write(canvas, name, (box.x + 10, box.y + 22), LABEL)
-    beyond = f"{worst.share:.2%} beyond tolerance, {worst.tolerance.share:.1%} allowed"
+    beyond = f"beyond tolerance in {camera.beyond(name)} of {camera.frames} frames"
     write(canvas, beyond, (box.x + 10, box.y + 42), Style(11, colour))
-    plot = Box(box.x + _NAMES_PX, box.y + 6, box.width - _NAMES_PX - 10, box.height - 24)
-    write(canvas, worst.said[:150], (plot.x, box.y + box.height - 5), SMALL)
-    _line(canvas, plot, series, colour)
+    plot = Box(box.x + _NAMES_PX, box.y + 6, box.width - _NAMES_PX - 10, box.height - 26)
+    said = f"worst in frame {worst.frame}, {worst.share:.2%} of values: {worst.said}"
+    write(canvas, said[:150], (plot.x, box.y + box.height - 5), SMALL)
+    shares = dict.fromkeys(camera.numbers, 0.0)
+    for frame, share in camera.series[name]:
+        shares[frame] = max(share, shares[frame])
+    _line(canvas, plot, shares, colour)
 
 
-def _line(canvas: Canvas, box: Box, series: Sequence[tuple[int, float]], colour: Colour) -> None:
-    frames = np.array([frame for frame, _ in series], np.float64)
-    shares = np.array([share for _, share in series])
+def _line(canvas: Canvas, box: Box, shares: Mapping[int, float], colour: Colour) -> None:
+    """Over all frames of the drive, from the first to the last; a dot at the highest."""
+    frames = np.array(list(shares), np.float64)
+    heights = np.array(list(shares.values()))
     span = max(1.0, float(frames[-1] - frames[0]))
-    most = max(float(shares.max()), 1e-9)
+    most = max(float(heights.max()), 1e-9)
     x = box.x + (frames - frames[0]) / span * box.width
-    y = box.y + box.height - shares / most * box.height
+    y = box.y + box.height - heights / most * box.height
     base = np.array([[box.x, box.y + box.height], [box.x + box.width, box.y + box.height]])
     lines(canvas, [base], LINE)
     path = np.stack([x, y], axis=1)
     lines(canvas, [path], colour)
-    if len(path) == 1:
-        dot(canvas, path[0], 3, ACCENT)
+    dot(canvas, path[int(heights.argmax())], 3, ACCENT)
