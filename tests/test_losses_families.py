@@ -91,6 +91,11 @@ def test_gradients_are_finite_at_the_edges(name, level):
     assert torch.isfinite(said.grad).all()
 
 
+def test_l1_of_a_worked_example():
+    # |1 − 2| and |5 − 2|, the third unknown: (1 + 3) / 2
+    assert losses.l1(picture([1, 5, 9]), picture([2, 2, NAN])).item() == pytest.approx(2)
+
+
 # --- Scale and shift ------------------------------------------------------------------------------
 
 

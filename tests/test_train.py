@@ -7,7 +7,7 @@ import torch
 from cloudypoints.errors import ConfigError, ModelError
 from cloudypoints.inference import Model
 from cloudytools import checkpoint, export, train
-from tiny_runs import MARKS, column, configured, write_streets, written
+from tiny_runs import CONFIGS, MARKS, column, configured, trains, write_streets, written
 
 pytestmark = MARKS
 
@@ -122,3 +122,18 @@ def test_a_family_visibly_learns(family, kind, figure, first, last, tmp_path):
     assert better * curve[0] < better * first
     assert better * curve[-1] > better * last
     assert loss[-1] < 0.9 * loss[0]
+
+
+@pytest.mark.slow
+def test_two_devices_learn_together(tmp_path):
+    folder = written("diode", tmp_path / "diode")
+    text = (CONFIGS / "depth_tiny.toml").read_text().replace("cache/tiny/diode", str(folder))
+    text = f"devices = 2\n{text.replace('epochs = 12', 'epochs = 2')}"
+    config = tmp_path / "two.toml"
+    config.write_text(text)
+    with trains(config, tmp_path / "runs") as process:
+        said = process.stderr.read()
+    assert process.returncode == 0, said
+    record = checkpoint.read_record(tmp_path / "runs" / "depth_tiny" / checkpoint.LAST)
+    assert record.step == 2 * (48 // 2 // 8)  # each saw half of the pictures
+    assert said.count("epoch 2/2") == 1  # and one of them tells of it

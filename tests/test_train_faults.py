@@ -1,12 +1,8 @@
 """Runs that are killed, starved of disk, or fed what they cannot learn from."""
 
 import csv
-import os
 import resource
 import signal
-import subprocess
-import sys
-from pathlib import Path
 
 import cv2
 import numpy as np
@@ -18,10 +14,9 @@ from cloudytools import checkpoint, train
 from cloudytools.batches import Varied
 from cloudytools.experiment import load
 from cloudytools.train.__main__ import main
-from tiny_runs import CONFIGS, MARKS, column, configured, write_streets, written
+from tiny_runs import CONFIGS, MARKS, column, configured, trains, write_streets, written
 
 pytestmark = MARKS
-ROOT = Path(__file__).parents[1]
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -64,18 +59,7 @@ def same(run, other):
 
 
 def test_a_run_killed_by_sigkill_resumes_to_the_very_same_curve(config, unbroken, tmp_path):
-    environment = os.environ | {
-        "OMP_NUM_THREADS": "1",
-        "PYTHONPATH": os.pathsep.join([str(ROOT / "node"), str(ROOT / "tools")]),
-    }
-    command = [sys.executable, "-m", "cloudytools.train", str(config), "--untracked"]
-    with subprocess.Popen(
-        [*command, "--runs", str(tmp_path)],
-        env=environment,
-        stderr=subprocess.PIPE,
-        stdout=subprocess.DEVNULL,
-        text=True,
-    ) as process:
+    with trains(config, tmp_path) as process:
         # the line of an epoch comes before its checkpoint is kept: killed while that is written
         said = next(line for line in process.stderr if line.startswith("epoch 2/4"))
         process.send_signal(signal.SIGKILL)

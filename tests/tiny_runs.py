@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import csv
 import functools
+import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +17,13 @@ from cloudytools.experiment import Experiment, load
 from cloudytools.scenes import Sample, sample
 from cloudytools.scenes.shards import save_shard, shard_path
 
-CONFIGS = Path(__file__).parents[1] / "configs" / "train"
+ROOT = Path(__file__).parents[1]
+CONFIGS = ROOT / "configs" / "train"
 TRAINING, VALIDATION = 48, 8  # pictures
 
 MARKS = [
     pytest.mark.train,
-    pytest.mark.timeout(180),
+    pytest.mark.timeout(300),
     # Lightning about loader workers: pictures of this size need none
     pytest.mark.filterwarnings("ignore:The '.*_dataloader' does not have many workers"),
     # Lightning's own use of a torch name on its way out
@@ -59,6 +63,26 @@ def configured(name: str, train: Path, validation: Path, **changes: Any) -> Expe
     found = load(CONFIGS / f"{name}.toml")
     data = found.data.model_copy(update={"train": train, "validation": validation, "workers": 0})
     return found.model_copy(update={"data": data, **changes})
+
+
+def trains(config: Path, runs: Path) -> subprocess.Popen[str]:
+    """The command of training in a process of its own; what it says comes on stderr."""
+    places = [str(ROOT / "node"), str(ROOT / "tools")]
+    return subprocess.Popen(
+        [
+            sys.executable,
+            "-m",
+            "cloudytools.train",
+            str(config),
+            "--untracked",
+            "--runs",
+            str(runs),
+        ],
+        env=os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": os.pathsep.join(places)},
+        stderr=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        text=True,
+    )
 
 
 def column(run: Path, name: str) -> list[float]:

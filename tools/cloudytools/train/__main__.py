@@ -9,6 +9,8 @@ import sys
 import warnings
 from pathlib import Path
 
+from lightning.pytorch.utilities import rank_zero_only
+
 from cloudypoints.errors import CloudyPointsError
 from cloudytools import train
 from cloudytools.experiment import load
@@ -38,14 +40,16 @@ def main(arguments: list[str] | None = None) -> int:
     except CloudyPointsError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
-    print(f"{folder}: export it with python -m cloudytools.export {folder} --out FILE.onnx")
+    if rank_zero_only.rank == 0:
+        print(f"{folder}: export it with python -m cloudytools.export {folder} --out FILE.onnx")
     return 0
 
 
 def _only_what_matters() -> None:
     """Our own lines, and warnings of the libraries; not their tips and their announcements."""
     logging.basicConfig(format="%(levelname)s: %(message)s", level=logging.WARNING)
-    logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
+    for name in ("lightning.pytorch", "lightning.fabric"):
+        logging.getLogger(name).setLevel(logging.WARNING)
     os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "WARNING")  # before its first import
     # Lightning's own use of a torch name on its way out
     warnings.filterwarnings("ignore", message=r"`isinstance\(treespec, LeafSpec\)` is deprecated")

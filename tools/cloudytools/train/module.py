@@ -44,7 +44,7 @@ class Training(lightning.LightningModule):
         loss = self.task.loss(batch, self.task.predict(batch), self._seed)
         if not torch.isfinite(loss):
             raise SourceError(self._fault(batch))
-        self.log("loss", loss, prog_bar=True, on_step=True, on_epoch=True)
+        self.log("loss", loss, on_step=True, on_epoch=True, sync_dist=True)
         return loss
 
     def validation_step(self, batch: Batch, index: int) -> None:
@@ -53,11 +53,11 @@ class Training(lightning.LightningModule):
         figures = self.task.figures(batch, prediction)
         known = {f"{PREFIX}{name}": v for name, v in figures.items() if math.isfinite(v)}
         known[f"{PREFIX}loss"] = float(self.task.loss(batch, prediction, index))
-        self.log_dict(known, batch_size=len(batch.image), prog_bar=True, sync_dist=True)
+        self.log_dict(known, batch_size=len(batch.image), sync_dist=True)
         labels = self.task.labels(prediction)
         if labels is not None:
             self.mean_iou.update(labels, batch.labels.long())
-            self.log(f"{PREFIX}mean_iou", self.mean_iou, on_epoch=True, prog_bar=True)
+            self.log(f"{PREFIX}mean_iou", self.mean_iou, on_epoch=True)
         if index == 0:
             self.shown = (batch, prediction)
 

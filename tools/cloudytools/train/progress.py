@@ -27,6 +27,14 @@ class Bar(ProgressBar):
         )
         self._task = self._progress.add_task("training", total=None)
 
+    def disable(self) -> None:
+        """Lightning calls this on every device but the first."""
+        self._progress.disable = True
+
+    def enable(self) -> None:
+        """Back to where there is a terminal."""
+        self._progress.disable = not self._progress.console.is_terminal
+
     def on_train_start(self, trainer: Any, pl_module: Any) -> None:
         """From the step that a resumed run goes on with."""
         if trainer.is_global_zero:
