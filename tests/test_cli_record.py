@@ -109,7 +109,7 @@ def test_a_signal_ends_a_recording_that_is_whole_then(number, street, tmp_path, 
     said = capsys.readouterr().out
     assert said.splitlines()[0] == f"recording to {path}"
     assert f"{path}: " in said
-    assert "0 lost on the way (0 as the disk was too slow), 0 not written, 0 not ours" in said
+    assert "0 lost on the way (0 as the buffer was full), 0 not written, 0 not ours" in said
     assert check(path).verdict == COMPLETE
     assert facts_of(path)["ended"] == "ended"
     assert signal.getsignal(number) is before

@@ -193,6 +193,17 @@ def test_gaps_in_the_numbers_are_counted_and_told_in_the_file(tmp_path):
     assert facts["ended"] == "ended"
 
 
+def test_what_found_no_room_at_the_end_counts_as_lost_although_no_gap_shows_it(tmp_path):
+    path = tmp_path / "a.mcap"
+    with Recorder(RecordSettings(path)) as recorder:
+        recorder.add(parts_of(frame(0)[1]), START_NS)
+        recorder.add(parts_of(frame(3)[1]), START_NS + 1)
+        recorder.counts.overrun, recorder.counts.unseen = 7, 5
+    with Recording(path) as recording:
+        facts = recording.info().facts
+    assert (facts["lost_on_the_way"], facts["overrun"]) == ("7", "7")  # 2 by a gap and 5 behind it
+
+
 def test_what_is_not_ours_is_counted_and_not_recorded(tmp_path):
     path = tmp_path / "a.mcap"
     with Recorder(RecordSettings(path)) as recorder:

@@ -67,7 +67,12 @@ def test_what_does_not_fit_is_counted_and_the_old_is_kept(node):
         for number in range(100):  # 3 kB each, and nobody takes them
             node.send(frame(number)[1])
         until(lambda: intake.overrun >= 80)
+        unseen = intake.unseen
         kept = intake.take(0.1)
+        node.send(frame(100)[1])
+        until(lambda: intake.take(0.05))
+        assert intake.unseen == 0  # the gap shows now, in the numbers
+    assert 0 < unseen <= intake.overrun
     assert sum(parcel.size for parcel in kept) <= 20_000
     assert len(kept) + intake.overrun == pytest.approx(100, abs=10)  # and the greeting's last
     numbers = [decode(parcel.parts).header.seq for parcel in kept]

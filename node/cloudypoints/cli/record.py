@@ -245,7 +245,8 @@ class _Session:
         if self._by_hand.is_set():
             self._by_hand.clear()
             self._recorder.event("by hand")
-        self._recorder.counts.overrun = self._intake.overrun
+        counts = self._recorder.counts
+        counts.overrun, counts.unseen = self._intake.overrun, self._intake.unseen
         self._recorder.tick(utc_ns())
         if self._beacon is not None and self._sent_s.over:
             self._sent_s = Deadline(1.0)
@@ -360,7 +361,7 @@ def _row(recorder: Recorder, intake: Intake) -> Row:
         str(counts.received),
         str(recorder.written),
         f"{recorder.size / 1e6:.1f} MB",
-        str(counts.lost.total()),
+        str(counts.lost_on_the_way),
         str(recorder.not_written),
     )
 
@@ -368,7 +369,7 @@ def _row(recorder: Recorder, intake: Intake) -> Row:
 def _summary(recorder: Recorder) -> str:
     counts = recorder.counts
     return (
-        f"{counts.received} messages, {counts.lost.total()} lost on the way "
-        f"({counts.overrun} as the disk was too slow), {recorder.not_written} not written, "
+        f"{counts.received} messages, {counts.lost_on_the_way} lost on the way "
+        f"({counts.overrun} as the buffer was full), {recorder.not_written} not written, "
         f"{counts.malformed} not ours"
     )

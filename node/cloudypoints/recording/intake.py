@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections import deque
+from collections import Counter, deque
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any
@@ -55,12 +55,19 @@ class Intake:
         self._endpoints = {"fast": endpoint, "bulk": bulk_endpoint or bulk_beside(endpoint)}
         self._topics = topics
         self._most_bytes = most_bytes
-        self._changed = threading.Condition()  # guards the queue, its bytes and `_ended`
-        self._queue: deque[Parcel] = deque()
-        self._bytes = 0
-        self._ended = False
         self._sockets: list[Any] = []
         self._monitors: list[Any] = []
+        self._changed = threading.Condition()  # guards all below
+        self._queue: deque[Parcel] = deque()
+        self._bytes = 0
+        self._behind: Counter[bytes] = Counter()  # by topic: overrun since the last one kept
+        self._ended = False
+
+    @property
+    def unseen(self) -> int:
+        """Of those overrun, how many came after the last one kept of their topic."""
+        with self._changed:
+            return self._behind.total()
 
     def take(self, timeout_s: float) -> list[Parcel]:
         """What has come, the oldest first; empty when nothing did within the time."""
@@ -139,10 +146,13 @@ class Intake:
             self._keep(Parcel(utc_ns(), [frame.buffer for frame in frames]))
 
     def _keep(self, parcel: Parcel) -> None:
+        topic = bytes(parcel.parts[0])
         with self._changed:
             if self._bytes + parcel.size > self._most_bytes:
                 self.overrun += 1
+                self._behind[topic] += 1
                 return
+            self._behind.pop(topic, None)
             self._queue.append(parcel)
             self._bytes += parcel.size
             self._changed.notify_all()

@@ -45,8 +45,14 @@ class Counts:
     lost: Counter[str] = field(default_factory=Counter)  # by topic: gaps in the sequence numbers
     drops: int = 0  # that the node itself declared
     malformed: int = 0
-    overrun: int = 0  # of those lost: found the intake full, as the disk was too slow
+    overrun: int = 0  # of those lost: found the intake full, as disk or processor were too slow
+    unseen: int = 0  # of those overrun: no later message has shown the gap
     events: int = 0
+
+    @property
+    def lost_on_the_way(self) -> int:
+        """Messages that the node sent and that did not reach the recorder."""
+        return self.lost.total() + self.unseen
 
 
 class Recorder:
@@ -144,9 +150,9 @@ class Recorder:
             source=str(self._files.paths[-1]) if self._files.paths else str(self.settings.path),
             capture="ended" if self._closed else "streaming",
             frames=self.written,
-            dropped=counts.lost.total() + self.not_written,
+            dropped=counts.lost_on_the_way + self.not_written,
             faults={
-                "lost_on_the_way": counts.lost.total(),
+                "lost_on_the_way": counts.lost_on_the_way,
                 "not_written": self.not_written,
                 "malformed": counts.malformed,
                 "overrun": counts.overrun,
@@ -260,7 +266,7 @@ class Recorder:
             "format": FORMAT,
             "ended": why,
             "received": counts.received,
-            "lost_on_the_way": counts.lost.total(),
+            "lost_on_the_way": counts.lost_on_the_way,
             "not_written": self.not_written,
             "malformed": counts.malformed,
             "overrun": counts.overrun,
