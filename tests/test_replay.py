@@ -17,7 +17,9 @@ from cloudypoints.errors import EndpointError, RecordingError, SourceError
 from cloudypoints.messages import Header, Image, Ledger, Obstacles
 from cloudypoints.recording import Recorder, RecordSettings
 from cloudypoints.replay import Replay, ReplaySettings
+from cloudypoints.viewer.player import Player
 from cloudypoints.wire import decode, encode
+from peers import until
 from ports import free_port
 from wire_examples import obstacles, raw
 
@@ -131,6 +133,19 @@ def test_the_control_socket_commands_it(recording):
             assert heard.frames() == [25]
             control.play()
             assert heard.frames() == [26, 27, 28, 29]
+
+
+def test_the_viewer_commands_it(recording):
+    """By the keys of its window, which find the control socket beside the endpoint."""
+    with Heard(recording) as heard, Player(heard.replay.publisher.endpoint) as player:
+        until(lambda: player.state is not None)
+        player.step(1)
+        assert heard.frames() == [1]
+        player.seek_by(0.4)
+        assert heard.frames() == [11]
+        until(lambda: player.state is not None and player.state.frame == 11)
+        player.pause_or_play()
+        assert heard.frames() == list(range(12, FRAMES))
 
 
 def test_a_part_and_chosen_topics_alone(recording):

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from cloudypoints.colours import by_distance
 from cloudypoints.messages import Depth, Image, Message
@@ -38,6 +39,8 @@ _WIDTH, _TOP, _PANEL, _ROW, _MARGIN = 1280, 64, 216, 64, 16
 _MOST_FIELDS = 10
 _NAMES_PX = 300
 _TITLE = Style(20, TEXT, 600)
+
+Points = NDArray[np.float64]  # (N, 2), px
 
 
 def save_plot(path: Path, report: Report) -> None:
@@ -129,11 +132,12 @@ def _row(canvas: Canvas, box: Box, name: str, camera: CameraReport) -> None:
     shares = dict.fromkeys(camera.numbers, 0.0)
     for frame, share in camera.series[name]:
         shares[frame] = max(share, shares[frame])
-    _line(canvas, plot, shares, colour)
+    path = _line(canvas, plot, shares, colour)
+    dot(canvas, path[list(shares).index(worst.frame)], 3, ACCENT)
 
 
-def _line(canvas: Canvas, box: Box, shares: Mapping[int, float], colour: Colour) -> None:
-    """Over all frames of the drive, from the first to the last; a dot at the highest."""
+def _line(canvas: Canvas, box: Box, shares: Mapping[int, float], colour: Colour) -> Points:
+    """Over all frames of the drive, from the first to the last; where its points lie."""
     frames = np.array(list(shares), np.float64)
     heights = np.array(list(shares.values()))
     span = max(1.0, float(frames[-1] - frames[0]))
@@ -144,4 +148,4 @@ def _line(canvas: Canvas, box: Box, shares: Mapping[int, float], colour: Colour)
     lines(canvas, [base], LINE)
     path = np.stack([x, y], axis=1)
     lines(canvas, [path], colour)
-    dot(canvas, path[int(heights.argmax())], 3, ACCENT)
+    return path
