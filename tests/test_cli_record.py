@@ -308,8 +308,8 @@ def test_check_and_repair_tell_by_word_and_code_what_can_be_saved(
     ("arguments", "code", "says"),
     [
         (["record", "a.mcap", "clouds"], 2, "topic 'clouds': kinds are "),
-        (["record", "a.mcap", "--rate", "cloud"], 2, "expected KIND=HZ"),
-        (["record", "a.mcap", "--rate", "cloud=x"], 2, "expected KIND=HZ"),
+        (["record", "a.mcap", "--rate", "cloud"], 2, "expected TOPIC=HZ"),
+        (["record", "a.mcap", "--rate", "cloud=x"], 2, "expected TOPIC=HZ"),
         (["record", "a.mcap", "--jpeg", "101"], 2, "jpeg is 101; expected 0 to 100"),
         (["record", "a.mcap", "--when-nearer", "3"], 2, "events need --ring S"),
         (["record", "nowhere/a.mcap"], 1, "is not a folder; make it first"),

@@ -130,6 +130,21 @@ def test_a_rate_keeps_whole_frames_and_leaves_others_out(tmp_path):
     assert replayed(tmp_path / "a.mcap") == [m for i, m in enumerate(sent) if i // 4 % 2 == 0]
 
 
+@pytest.mark.parametrize(("rate_hz", "kept"), [(30, 100), (25, 100), (20, 81), (10, 40), (1, 4)])
+def test_a_rate_is_kept_on_the_average(rate_hz, kept, tmp_path):
+    depths = [frame(number)[1] for number in range(100)]  # 25 Hz, 4 s
+    record(tmp_path / "a.mcap", depths, rates_hz={"depth/front": rate_hz})
+    assert abs(len(replayed(tmp_path / "a.mcap")) - kept) <= 1
+
+
+def test_a_rate_goes_on_after_a_restart_and_after_a_silence(tmp_path):
+    numbers = [1000, 1001, 1002, 1003, 0, 1, 2, 3, 500, 501, 502, 503]
+    depths = [frame(number)[1] for number in numbers]
+    record(tmp_path / "a.mcap", depths, rates_hz={"depth": 12.5})
+    got = [decode(parts).header.frame for _log_time_ns, parts in replayed(tmp_path / "a.mcap")]
+    assert got == [1000, 1002, 0, 2, 500, 502]
+
+
 def test_pictures_come_with_their_stamps_and_the_grid(tmp_path):
     record(tmp_path / "a.mcap", frames(3))
     with Recording(tmp_path / "a.mcap") as recording:

@@ -37,6 +37,7 @@ examples:
   cloudypoints record                            all topics, into a file named by the time
   cloudypoints record drive.mcap obstacles depth image
   cloudypoints record drive.mcap --small         depth to 0.05 %, pictures as JPEG: a third
+  cloudypoints record drive.mcap --rate depth=5 --rate image/front=10
   cloudypoints record drives/ --split-s 600      another file every ten minutes
   cloudypoints record events/ --ring 60 --when-nearer 3 --after 20
                                                  the minute before an obstacle came near, and 20 s
@@ -82,7 +83,7 @@ def add(commands: Any) -> None:
 def _add_amount(parser: argparse.ArgumentParser) -> None:
     amount = parser.add_argument_group("how much")
     amount.add_argument(
-        "--rate", action="append", default=[], metavar="KIND=HZ", help="at most so many a second"
+        "--rate", action="append", default=[], metavar="TOPIC=HZ", help="at most so many a second"
     )
     amount.add_argument(
         "--small", action="store_true", help="the same as --depth-step 0.001 --jpeg 85"
@@ -343,9 +344,9 @@ def _rates(texts: list[str]) -> dict[str, float]:
         try:
             rates[kind] = float(number)
         except ValueError as error:
-            raise ConfigError(f"--rate {text}: expected KIND=HZ, as in cloud=5") from error
+            raise ConfigError(f"--rate {text}: expected TOPIC=HZ, as in cloud=5 or depth/front=10") from error
         if not equals:
-            raise ConfigError(f"--rate {text}: expected KIND=HZ, as in cloud=5")
+            raise ConfigError(f"--rate {text}: expected TOPIC=HZ, as in cloud=5 or depth/front=10")
     return rates
 
 

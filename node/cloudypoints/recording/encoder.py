@@ -59,7 +59,7 @@ class _CameraState:
     cloud: Arrival | None = None  # waits for its frame's depth, picture and categories
     stored: dict[type[Message], Message] = field(default_factory=dict)  # the newest of each kind
     described: Header | None = None  # what calibration and transform were last made of
-    kept_ns: dict[str, int] = field(default_factory=dict)  # by kind: stamp of the last one kept
+    due_ns: dict[str, int] = field(default_factory=dict)  # by kind: stamp of the next to be kept
 
 
 class Encoder:
@@ -109,12 +109,15 @@ class Encoder:
         rate_hz = self._settings.rate_hz(kind, header.camera)
         if not rate_hz:
             return True
-        stamp_ns = views.stamp_utc_ns(header)
-        elapsed_ns = stamp_ns - state.kept_ns.get(kind, -NS_PER_S * 10**6)
-        # A tenth of tolerance, so that 25 Hz thinned to 25 Hz stays whole; backwards is a restart.
-        if 0 <= elapsed_ns < 0.9 * NS_PER_S / rate_hz:
+        stamp_ns, period_ns = views.stamp_utc_ns(header), NS_PER_S / rate_hz
+        due_ns = state.due_ns.get(kind, stamp_ns)
+        early_ns = due_ns - stamp_ns
+        # A tenth of tolerance, so that 25 Hz thinned to 25 Hz stays whole; far back is a restart.
+        if 0.1 * period_ns < early_ns <= 2 * period_ns:
             return False
-        state.kept_ns[kind] = stamp_ns
+        # By the period and not from this one on, so that 25 Hz thinned to 20 Hz is 20 Hz.
+        in_step = abs(early_ns) <= period_ns
+        state.due_ns[kind] = (due_ns if in_step else stamp_ns) + round(period_ns)
         return True
 
     def _camera_entries(self, arrival: Arrival, state: _CameraState) -> Iterator[Entry]:
