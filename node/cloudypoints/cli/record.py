@@ -340,13 +340,13 @@ def _path_of(path: Path) -> Path:
 def _rates(texts: list[str]) -> dict[str, float]:
     rates = {}
     for text in texts:
-        kind, equals, number = text.partition("=")
+        topic, _, number = text.partition("=")
         try:
-            rates[kind] = float(number)
+            rates[topic] = float(number)
         except ValueError as error:
-            raise ConfigError(f"--rate {text}: expected TOPIC=HZ, as in cloud=5 or depth/front=10") from error
-        if not equals:
-            raise ConfigError(f"--rate {text}: expected TOPIC=HZ, as in cloud=5 or depth/front=10")
+            raise ConfigError(
+                f"--rate {text}: expected TOPIC=HZ, as in cloud=5 or depth/front=10"
+            ) from error
     return rates
 
 
