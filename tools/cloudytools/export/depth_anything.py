@@ -13,6 +13,7 @@ import logging
 import re
 import sys
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -41,16 +42,17 @@ class _Depth(nn.Module):
 def network(seed: int = 0) -> nn.Module:
     """24.8 million random weights, the same for the same seed."""
     torch.manual_seed(seed)
-    backbone = Dinov2Config(
-        hidden_size=_WIDTH,
-        num_attention_heads=_HEADS,
-        num_hidden_layers=_LAYERS,
-        image_size=518,
-        patch_size=PATCH_PX,
-        out_indices=list(_STAGES),
-        apply_layernorm=True,
-        reshape_hidden_states=False,
-    )
+    shape: dict[str, Any] = {
+        "hidden_size": _WIDTH,
+        "num_attention_heads": _HEADS,
+        "num_hidden_layers": _LAYERS,
+        "image_size": 518,
+        "patch_size": PATCH_PX,
+        "out_indices": list(_STAGES),
+        "apply_layernorm": True,
+        "reshape_hidden_states": False,
+    }
+    backbone = Dinov2Config(**shape)
     config = DepthAnythingConfig(
         backbone_config=backbone,
         reassemble_hidden_size=_WIDTH,
@@ -59,9 +61,10 @@ def network(seed: int = 0) -> nn.Module:
     )
     model = DepthAnythingForDepthEstimation(config)
     # The map ends in a ReLU, which would leave little of what random weights say.
+    last: Any = model.head.conv3
     with torch.no_grad():
-        model.head.conv3.weight *= _LOUDER
-        model.head.conv3.bias += 1
+        last.weight *= _LOUDER
+        last.bias += 1
     return _Depth(model).eval()
 
 
