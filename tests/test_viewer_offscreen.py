@@ -70,6 +70,16 @@ def test_a_film_is_as_long_as_it_was_wanted(vulkan, tmp_path):
     assert frames[-1][1].shape == (540, 960, 3)
 
 
+def test_a_file_that_cannot_be_written_is_said_in_one_line(vulkan, tmp_path):
+    endpoint = f"tcp://127.0.0.1:{free_port()}"
+    (tmp_path / "street.mp4").mkdir()
+    with Street(endpoint):
+        done = offscreen(tmp_path / "street.mp4", endpoint, "--seconds", "1")
+    assert done.returncode == 2
+    assert "street.mp4: cannot be written: Is a directory" in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
 def test_without_a_node_nothing_is_written(vulkan, tmp_path):
     done = offscreen(tmp_path / "street.png", "tcp://127.0.0.1:9", "--timeout", "0.3")
     assert done.returncode == 1

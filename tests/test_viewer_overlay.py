@@ -140,6 +140,10 @@ def test_the_eye_is_behind_and_above_the_camera_whichever_way_that_looks(yaw_rad
     assert eye.looks_at_m @ heading > 5
 
 
+def test_the_eye_is_above_a_camera_on_a_mast_too():
+    assert eye_behind(Mount(height_m=9.0).vehicle_from_camera).place_m[2] > 10
+
+
 def test_from_the_top_the_cameras_heading_is_up():
     eye = eye_above([Mount(height_m=1.5, yaw_rad=0.7).vehicle_from_camera])
     np.testing.assert_allclose((eye.looks_at_m - eye.place_m)[:2], 0, atol=1e-9)

@@ -38,8 +38,8 @@ _FOLDER = Path("tools/pictures")
 _CAMERA = "front"
 _STILL_S = 8.5  # of the drive: the moment of the still pictures
 _PERIOD_S = 0.05  # of the drive's frames, about
-_PICTURE_PX, _CLIP_PX = (1280, 720), (960, 540)
-_CLIP_QUALITY = 45  # of WebP, 1 to 100
+_PICTURE_PX, _CLIP_PX = (1280, 720), (800, 450)
+_CLIP_QUALITY = 40  # of WebP, 1 to 100
 _EXAMPLES = """\
 examples:
   python -m cloudytools.gallery                          street.jpg, viewer.jpg, street.webp
@@ -79,7 +79,8 @@ class Player:
         """As old as it was when it was done."""
         ledger = self.said[topic].header.ledger
         age_ns = max(0, ledger.projected_ns - ledger.received_ns)
-        health = Health(*topic.split("/", 1), received=1, captured_ns=utc_ns() - age_ns)
+        kind, _, camera = topic.partition("/")
+        health = Health(kind, camera, received=1, captured_ns=utc_ns() - age_ns)
         health.rate = self._rate
         return health
 
@@ -167,7 +168,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("folder", nargs="?", type=Path, default=_FOLDER, help="(%(default)s)")
     parser.add_argument("--still", type=float, default=_STILL_S, metavar="S", help="of the stills")
     parser.add_argument("--start", type=float, default=6.0, metavar="S", help="of the clip (6)")
-    parser.add_argument("--seconds", type=float, default=6.0, metavar="S", help="of the clip (6)")
+    parser.add_argument("--seconds", type=float, default=5.0, metavar="S", help="of the clip (5)")
     parser.add_argument("--every", type=int, default=2, metavar="N", help="n-th frame (2)")
     parser.add_argument("--look", choices=("orbit", "follow", "top", "camera"), default="orbit")
     parser.add_argument(

@@ -77,8 +77,8 @@ def check_display(environment: Mapping[str, str]) -> None:
         raise DisplayError("Wayland without XWayland: Open3D needs DISPLAY; start XWayland")
     if not name:
         raise DisplayError(
-            "no display (DISPLAY is not set): run it on a desktop or through `ssh -X`, or save "
-            "clouds to files with `cloudypoints snapshot`"
+            "no display (DISPLAY is not set): run it on a desktop or through `ssh -X`; "
+            "`cloudypoints view --offscreen street.png` draws without one"
         )
     x11, glx = _library("libX11.so.6", "libx11-6"), _library("libGL.so.1", "libgl1")
     x11.XOpenDisplay.restype = ctypes.c_void_p

@@ -18,6 +18,7 @@ VIEWS = ("orbit", "follow", "top", "camera")  # in the order of their keys
 FIELD_OF_VIEW_DEG = 50.0  # from the lower to the upper edge
 
 _BEHIND_M, _ABOVE_M, _AHEAD_M = 5.5, 4.2, 14.0  # of the camera's foot: the eye, where it looks
+_OVER_M = 2.7  # of the camera itself, should that be high
 _HIGH_M, _TOP_AHEAD_M = 48.0, 18.0  # of the view from above
 _FOLLOW_SHARE = 0.15  # of the way to the nearest obstacle that the gaze goes with each picture
 _FOLLOW_MOST_M = 30.0
@@ -47,7 +48,8 @@ def eye_behind(vehicle_from_camera: Matrix) -> Eye:
     """From behind and above a camera, along it."""
     foot_m, heading = _foot_and_heading(vehicle_from_camera)
     up = np.array([0, 0, 1.0])
-    place_m = foot_m - _BEHIND_M * heading + _ABOVE_M * up
+    above_m = max(_ABOVE_M, vehicle_from_camera[2, 3] + _OVER_M)
+    place_m = foot_m - _BEHIND_M * heading + above_m * up
     return Eye(place_m, foot_m + _AHEAD_M * heading, up, FIELD_OF_VIEW_DEG)
 
 

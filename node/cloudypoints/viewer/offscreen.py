@@ -45,8 +45,8 @@ class Film:
     seconds: float = 10.0  # of a film
     fps: float = 10.0  # at most
     wait_s: float = 10.0  # for the first cloud
-    points: int = 100_000  # at most, of all cameras together; lavapipe draws them in 0.2 s
     look: Look = field(default_factory=Look)
+    points: int = 100_000  # at most, of all cameras together; lavapipe draws them in 0.2 s
 
 
 def _in_silence(_done: float) -> None:
@@ -161,18 +161,27 @@ def _wait_for_cloud(feeds: Feeds, film: Film) -> None:
 
 def _film(path: Path, renderer: Offscreen, film: Film, tell: Tell) -> int:
     """Draw for as long as is wanted, at the pace that the renderer holds; how many pictures."""
+    try:
+        with interrupts_kept() as asked_to_end, _av().open(str(path), "w") as container:
+            return _filmed(container, renderer, film, tell, asked_to_end)
+    except OSError as error:  # also what FFmpeg says
+        raise ConfigError(f"{path}: cannot be written: {error.strerror}") from error
+
+
+def _filmed(
+    container: Any, renderer: Offscreen, film: Film, tell: Tell, asked_to_end: threading.Event
+) -> int:
     begin_s, count, pause = monotonic_s(), 0, threading.Event()
-    with interrupts_kept() as asked_to_end, _av().open(str(path), "w") as container:
-        stream = container.add_stream("libx264", rate=round(film.fps))
-        stream.width, stream.height = film.size_px
-        stream.pix_fmt, stream.options = "yuv420p", {"crf": "20", "preset": "veryfast"}
-        stream.codec_context.time_base = _TIME_BASE
-        while (now_s := monotonic_s() - begin_s) < film.seconds and not asked_to_end.is_set():
-            container.mux(stream.encode(_frame(renderer.draw(), now_s)))
-            count += 1
-            tell(now_s / film.seconds)
-            pause.wait(max(0.0, begin_s + count / film.fps - monotonic_s()))
-        container.mux(stream.encode())
+    stream = container.add_stream("libx264", rate=round(film.fps))
+    stream.width, stream.height = film.size_px
+    stream.pix_fmt, stream.options = "yuv420p", {"crf": "20", "preset": "veryfast"}
+    stream.codec_context.time_base = _TIME_BASE
+    while (now_s := monotonic_s() - begin_s) < film.seconds and not asked_to_end.is_set():
+        container.mux(stream.encode(_frame(renderer.draw(), now_s)))
+        count += 1
+        tell(now_s / film.seconds)
+        pause.wait(max(0.0, begin_s + count / film.fps - monotonic_s()))
+    container.mux(stream.encode())
     return count
 
 
