@@ -99,7 +99,18 @@ def has(path, size=50_000):
 # --- record ---------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=lambda s: s.name)
+@pytest.fixture
+def terminal():
+    """What a terminal that closes does, which nohup keeps from its programs."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    yield
+    signal.signal(signal.SIGHUP, before)
+
+
+@pytest.mark.usefixtures("terminal")
+@pytest.mark.parametrize(
+    "number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP], ids=lambda s: s.name
+)
 def test_a_signal_ends_a_recording_that_is_whole_then(number, street, tmp_path, capsys):
     path = tmp_path / "a.mcap"
     before = signal.getsignal(number)

@@ -299,12 +299,14 @@ def _shown(options: argparse.Namespace) -> Iterator[Callable[[Row], None]]:
 
 @contextmanager
 def _signals(session: _Session) -> Iterator[None]:
-    """Ctrl-C and SIGTERM end it, SIGUSR1 is an event."""
+    """Ctrl-C, SIGTERM and a terminal that closes end it, SIGUSR1 is an event."""
     handlers: dict[signal.Signals, Callable[[], None]] = {
         signal.SIGINT: session.stop,
         signal.SIGTERM: session.stop,
         signal.SIGUSR1: session.event,
     }
+    if signal.getsignal(signal.SIGHUP) is signal.SIG_DFL:  # and not nohup
+        handlers[signal.SIGHUP] = session.stop
     previous = {
         number: signal.signal(number, lambda _n, _f, act=act: act())  # type: ignore[misc]
         for number, act in handlers.items()
