@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
+from cloudypoints.control import PlayState
 from cloudypoints.errors import NoMessage
 from cloudypoints.geometry import Mount
 from cloudypoints.inbox import Health
@@ -152,6 +153,37 @@ class Street:
             yield Depth(head, np.full((60, 80), 8.0, np.float32))
             yield obstacles(head)
             yield Status(head, capture="streaming", provider="cpu", latency_ms={"total": 20.0})
+
+
+HALFWAY = PlayState("drive.mp4", True, False, 1.0, False, 12.0, 0.0, 20.0, 240, 0, "media")
+
+
+class Played:
+    """What a node plays; remembers where it was sent."""
+
+    def __init__(self) -> None:
+        self.now = HALFWAY
+
+    def state(self) -> PlayState:
+        return self.now
+
+    def play(self) -> None:
+        self.now = replace(self.now, playing=True)
+
+    def pause(self) -> None:
+        self.now = replace(self.now, playing=False)
+
+    def step(self, frames: int) -> None:
+        self.now = replace(self.now, playing=False, frame=self.now.frame + frames)
+
+    def seek(self, to_s: float) -> None:
+        self.now = replace(self.now, position_s=to_s)
+
+    def set_rate(self, rate: float) -> None:
+        self.now = replace(self.now, rate=rate)
+
+    def set_loop(self, loop: bool) -> None:
+        self.now = replace(self.now, loop=loop)
 
 
 @contextmanager

@@ -4,44 +4,14 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
-from dataclasses import replace
 
 import pytest
 
-from cloudypoints.control import ControlServer, PlayState, control_beside
+from cloudypoints.control import ControlServer, control_beside
 from cloudypoints.timing import Deadline
 from cloudypoints.viewer.player import Player
 from ports import free_port
-
-START = PlayState("drive.mp4", True, False, 1.0, False, 12.0, 0.0, 20.0, 240, 0, "media")
-
-
-class Recording:
-    """What a node plays; remembers where it was sent."""
-
-    def __init__(self) -> None:
-        self.now = START
-
-    def state(self) -> PlayState:
-        return self.now
-
-    def play(self) -> None:
-        self.now = replace(self.now, playing=True)
-
-    def pause(self) -> None:
-        self.now = replace(self.now, playing=False)
-
-    def step(self, frames: int) -> None:
-        self.now = replace(self.now, playing=False, frame=self.now.frame + frames)
-
-    def seek(self, to_s: float) -> None:
-        self.now = replace(self.now, position_s=to_s)
-
-    def set_rate(self, rate: float) -> None:
-        self.now = replace(self.now, rate=rate)
-
-    def set_loop(self, loop: bool) -> None:
-        self.now = replace(self.now, loop=loop)
+from streets import HALFWAY, Played
 
 
 @pytest.fixture
@@ -50,14 +20,14 @@ def endpoint() -> str:
 
 
 @pytest.fixture
-def recording(endpoint: str) -> Iterator[Recording]:
-    played = Recording()
+def recording(endpoint: str) -> Iterator[Played]:
+    played = Played()
     with ControlServer(control_beside(endpoint), played):
         yield played
 
 
 @pytest.fixture
-def player(endpoint: str, recording: Recording) -> Iterator[Player]:
+def player(endpoint: str, recording: Played) -> Iterator[Player]:
     with Player(endpoint) as running:
         wait_until(lambda: running.state is not None)
         yield running
@@ -71,7 +41,7 @@ def wait_until(true) -> None:
 
 
 def test_where_the_recording_is_becomes_known(player):
-    assert player.state == START
+    assert player.state == HALFWAY
 
 
 def test_one_key_pauses_and_goes_on(player, recording):

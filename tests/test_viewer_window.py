@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 from cloudypoints.colours import CATEGORY_ON_DARK, by_distance, by_height
+from cloudypoints.control import ControlServer, control_beside
 from cloudypoints.errors import MissingExtra
 from cloudypoints.messages import POINT, Array, Category
 from cloudypoints.picture.canvas import ACCENT, PANEL
@@ -20,7 +21,7 @@ from cloudypoints.viewer import check_display
 from cloudypoints.viewer.display import open_display
 from desktop import Desktop, Picture, mask_of, pixels_of, shows
 from ports import free_port
-from streets import ORANGE, PINK, Street, in_a_process, wall
+from streets import ORANGE, PINK, Played, Street, in_a_process, wall
 
 pytestmark = [pytest.mark.display, pytest.mark.timeout(300)]  # machines may be busy
 
@@ -166,6 +167,25 @@ def test_the_height_key_colours_by_height(desktop, viewer, street):
         lambda picture: pixels_of(picture, top) > 50 and pixels_of(picture, bottom) > 50,
         "the colours of 4.5 m and 0 m",
     )
+
+
+def test_keys_command_the_recording_that_plays_and_the_foot_shows_where_it_is(
+    desktop, viewer, street, endpoint
+):
+    played = Played()
+
+    def shows_progress(picture: Picture) -> bool:
+        return pixels_of(picture[776:], ACCENT) > 100
+
+    with ControlServer(control_beside(endpoint), played):
+        desktop.wait_for(shows_progress, "a bar")
+        desktop.press("Right")
+        desktop.wait_for(lambda picture: played.now.position_s == 17, "five seconds later")
+        desktop.press("space")
+        desktop.wait_for(lambda picture: not played.now.playing, "a pause")
+        desktop.press("comma")
+        desktop.wait_for(lambda picture: played.now.frame == 239, "a frame earlier")
+    desktop.wait_for(lambda picture: not shows_progress(picture), "no bar")
 
 
 def test_an_old_cloud_is_not_shown_as_live_and_a_restarted_node_is(desktop, viewer, endpoint):
