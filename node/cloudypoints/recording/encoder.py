@@ -233,7 +233,7 @@ def jpeg_of(picture: Any, quality: int) -> bytes:
         import cv2
     except ModuleNotFoundError as error:
         raise MissingExtra("recording pictures as JPEG", "node") from error
-    turned = np.ascontiguousarray(picture[..., ::-1])
+    turned = cv2.cvtColor(picture, cv2.COLOR_RGB2BGR)
     _done, encoded = cv2.imencode(".jpg", turned, [cv2.IMWRITE_JPEG_QUALITY, quality])
     return bytes(encoded.tobytes())
 

@@ -172,4 +172,4 @@ def rgb_of_jpeg(jpeg: bytes) -> bytes:
     picture = cv2.imdecode(np.frombuffer(jpeg, np.uint8), cv2.IMREAD_COLOR)
     if picture is None:
         raise RecordingError("a picture that is not a JPEG")
-    return np.ascontiguousarray(picture[..., ::-1]).tobytes()
+    return cv2.cvtColor(picture, cv2.COLOR_BGR2RGB).tobytes()
