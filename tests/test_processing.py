@@ -16,7 +16,7 @@ import cv2
 import psutil
 import pytest
 
-from cloudypoints.errors import ConfigError, MissingExtra
+from cloudypoints.errors import ConfigError, EndpointError, MissingExtra
 from cloudypoints.processing import Job, Outcome, Pool, jobs_for, load_outcome, process, worker
 from cloudypoints.processing.drive import process_drive
 from cloudypoints.processing.jobs import keep
@@ -26,6 +26,7 @@ from cloudypoints.verify import Question, verify
 from drives import ros1_bag
 from film import film, numbered
 from onnx_models import ground_model, saved
+from ports import free_port
 
 
 @pytest.fixture
@@ -221,6 +222,13 @@ def test_a_missing_ray_names_the_extra_that_brings_it(tmp_path, drives, model, m
     jobs = jobs_for(drives, tmp_path / "out", document(model), {})
     with pytest.raises(MissingExtra, match=r"cloudypoints\[fleet\]"):
         list(process(jobs, Pool(ray="local")))
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1:{}", "ray://127.0.0.1:{}", "127.0.0.1:99{}"])
+def test_a_cluster_that_is_not_there_is_told_at_once(tmp_path, drives, model, address):
+    jobs = jobs_for(drives, tmp_path / "out", document(model), {})
+    with pytest.raises(EndpointError, match="no Ray cluster there"):
+        list(process(jobs, Pool(ray=address.format(free_port()))))
 
 
 @pytest.mark.slow  # Ray takes seconds to start

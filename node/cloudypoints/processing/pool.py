@@ -6,6 +6,7 @@ import contextlib
 import os
 import platform
 import queue
+import socket
 import subprocess
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -19,6 +20,7 @@ from cloudypoints.processing.jobs import keep, load_outcome
 from cloudypoints.processing.worker import COMMAND, dumps, outcome_from
 
 _ATTEMPTS = 3  # for a drive whose workers are killed
+_REACH_S = 5.0  # for a cluster to answer
 
 Progress = Callable[[Job, int], None]
 
@@ -147,6 +149,7 @@ def _by_ray(jobs: Sequence[Job], pool: Pool) -> Iterator[tuple[Job, Outcome]]:
         import ray
     except ImportError as error:
         raise MissingExtra("processing on a cluster", "fleet") from error
+    _check_cluster(pool.ray)
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     local: dict[str, Any] = {"num_cpus": pool.workers, "include_dashboard": False}
     try:
@@ -162,6 +165,17 @@ def _by_ray(jobs: Sequence[Job], pool: Pool) -> Iterator[tuple[Job, Outcome]]:
             yield job, _result(ray, ready, job)
     finally:
         ray.shutdown()
+
+
+def _check_cluster(address: str) -> None:
+    """Whether anybody is there: Ray itself finds out after minutes. Raises EndpointError."""
+    host, _, port = address.removeprefix("ray://").rpartition(":")
+    if not (host and port.isdecimal()):
+        return  # `auto` and `local` are Ray's to tell
+    try:
+        socket.create_connection((host, int(port)), _REACH_S).close()
+    except (OSError, OverflowError) as error:
+        raise EndpointError(f"{address}: no Ray cluster there: {error}") from error
 
 
 def _process_there(job: Job, folder: str) -> Outcome:
