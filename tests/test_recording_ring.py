@@ -88,12 +88,13 @@ def test_two_events_far_apart_make_two_files_and_near_ones_one(tmp_path):
     assert recorder.counts.events == 3
 
 
-def test_the_ring_stays_within_its_bytes(tmp_path):
+def test_the_ring_stays_within_its_bytes_and_says_so_once(tmp_path, caplog):
     frame_mb = sum(len(part) for _ns, parts in drive(1) for part in parts) / 1e6
     with ring(tmp_path / "a.mcap", ring_s=1000, ring_mb=40 * frame_mb, chunk_s=0.2) as recorder:
         feed(recorder, drive(300))
         assert 0.5 < recorder.held_s < 4
         recorder.event("now")
+    assert [record.message.endswith("larger --ring-mb") for record in caplog.records] == [True]
     assert (tmp_path / "a.mcap").stat().st_size < 45e6 * frame_mb
     assert frame_numbers(tmp_path / "a.mcap")[-1] == 299
 

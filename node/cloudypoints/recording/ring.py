@@ -27,6 +27,7 @@ class Ring:
         self._bytes = 0
         self._newest_ns = 0
         self._until_ns = 0  # of the open event; 0: none is
+        self._short = False  # whether its bytes were full before its seconds
         self.events: list[str] = []
 
     @property
@@ -79,7 +80,22 @@ class Ring:
         self._held.append(chunk)
         self._bytes += len(chunk.record)
         oldest_ns = chunk.end_ns - round(self._settings.ring_s * NS_PER_S)
-        while self._held and (
-            self._held[0].end_ns < oldest_ns or self._bytes > self._settings.ring_mb * MB
-        ):
-            self._bytes -= len(self._held.popleft().record)
+        while self._held and self._held[0].end_ns < oldest_ns:
+            self._drop_oldest()
+        while self._bytes > self._settings.ring_mb * MB:
+            self._drop_oldest()
+            self._tell_that_it_is_short()
+
+    def _drop_oldest(self) -> None:
+        self._bytes -= len(self._held.popleft().record)
+
+    def _tell_that_it_is_short(self) -> None:
+        """Once: who asked for a minute should know before it is needed that it is less."""
+        if not self._short:
+            log.warning(
+                "%g MB hold the last %.0f s, not %g s: a smaller recording or a larger --ring-mb",
+                self._settings.ring_mb,
+                self.held_s,
+                self._settings.ring_s,
+            )
+        self._short = True
