@@ -124,6 +124,35 @@ def test_a_family_visibly_learns(family, kind, figure, first, last, tmp_path):
     assert loss[-1] < 0.9 * loss[0]
 
 
+def shortened(experiment, epochs, **changes):
+    (stage,) = experiment.stages
+    return experiment.model_copy(
+        update={"stages": (stage.model_copy(update={"epochs": epochs}),), **changes}
+    )
+
+
+@pytest.fixture(scope="module")
+def depth(tmp_path_factory):
+    """configs/train/depth_tiny.toml."""
+    folder = written("diode", tmp_path_factory.mktemp("scans") / "diode")
+    return configured("depth_tiny", folder, folder)
+
+
+@pytest.mark.filterwarnings("ignore:You passed `Trainer.accelerator='cpu', precision='16-mixed'")
+def test_half_precision_costs_no_more_than_its_rounding(depth, tmp_path):
+    runs = [
+        train.main(shortened(depth, 1, name=precision, precision=precision), tmp_path)
+        for precision in ("32-true", "bf16-mixed", "16-mixed")
+    ]
+    whole, *halves = (column(run, "validation_loss")[0] for run in runs)
+    assert halves == pytest.approx([whole, whole], rel=0.05)
+
+
+def test_a_run_that_gets_no_better_ends_early(depth, tmp_path):
+    idle = shortened(depth, 8, learning_rate=1e-9, patience=1)
+    assert len(column(train.main(idle, tmp_path), "validation_loss")) < 8
+
+
 @pytest.mark.slow
 def test_two_devices_learn_together(tmp_path):
     folder = written("diode", tmp_path / "diode")

@@ -27,7 +27,7 @@ from cloudytools.train.module import PREFIX, Training, TrainingData
 
 log = logging.getLogger(__name__)
 
-__all__ = ["Training", "TrainingData", "main", "predictions_picture"]
+__all__ = ["Training", "TrainingData", "main", "on_first_device", "predictions_picture"]
 
 
 def main(
@@ -47,7 +47,7 @@ def main(
     last = folder / checkpoint.LAST
     _check_folder(experiment, last, resume)
     lightning.seed_everything(experiment.seed, verbose=False)
-    if tracker is None or rank_zero_only.rank:  # one device writes for all
+    if tracker is None or not on_first_device():  # one writes for all
         tracker = Untracked()
     model, data = _prepared(experiment)
     if resume:
@@ -61,6 +61,11 @@ def main(
         except SourceError as error:  # a loader's worker sends its whole traceback
             raise SourceError(_last_line(error)) from error
     return folder
+
+
+def on_first_device() -> bool:
+    """Whether this process is the one that writes and tells; the only one for one device."""
+    return getattr(rank_zero_only, "rank", 0) == 0
 
 
 def _keep_reference(data: TrainingData, folder: Path) -> None:

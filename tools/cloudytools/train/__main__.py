@@ -9,8 +9,6 @@ import sys
 import warnings
 from pathlib import Path
 
-from lightning.pytorch.utilities import rank_zero_only
-
 from cloudypoints.errors import CloudyPointsError
 from cloudytools import train
 from cloudytools.experiment import load
@@ -40,7 +38,7 @@ def main(arguments: list[str] | None = None) -> int:
     except CloudyPointsError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
-    if rank_zero_only.rank == 0:
+    if train.on_first_device():
         print(f"{folder}: export it with python -m cloudytools.export {folder} --out FILE.onnx")
     return 0
 

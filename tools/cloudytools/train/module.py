@@ -9,6 +9,7 @@ from typing import Any
 import lightning
 import numpy as np
 import torch
+from lightning_utilities.core.apply_func import apply_to_collection
 from torch import Tensor
 from torch.utils.data import DataLoader
 from torchmetrics.classification import MulticlassJaccardIndex
@@ -41,7 +42,7 @@ class Training(lightning.LightningModule):
 
     def training_step(self, batch: Batch, _index: int) -> Tensor:
         """The loss of one batch. Raises SourceError with the sample that makes it no number."""
-        loss = self.task.loss(batch, self.task.predict(batch), self._seed)
+        loss = self._loss(batch, self._predicted(batch), self._seed)
         if not torch.isfinite(loss):
             raise SourceError(self._fault(batch))
         self.log("loss", loss, on_step=True, on_epoch=True, sync_dist=True)
@@ -49,10 +50,10 @@ class Training(lightning.LightningModule):
 
     def validation_step(self, batch: Batch, index: int) -> None:
         """Figures of one batch, by the averaged weights."""
-        prediction = self.task.predict(batch)
+        prediction = self._predicted(batch)
         figures = self.task.figures(batch, prediction)
         known = {f"{PREFIX}{name}": v for name, v in figures.items() if math.isfinite(v)}
-        known[f"{PREFIX}loss"] = float(self.task.loss(batch, prediction, index))
+        known[f"{PREFIX}loss"] = float(self._loss(batch, prediction, index))
         self.log_dict(known, batch_size=len(batch.image), sync_dist=True)
         labels = self.task.labels(prediction)
         if labels is not None:
@@ -86,6 +87,15 @@ class Training(lightning.LightningModule):
         stages = self.experiment.stages
         return sum(stage.epochs * max(share // stage.batch, 1) for stage in stages)
 
+    def _predicted(self, batch: Batch) -> Any:
+        """What the network says, as float32 whatever precision it calculates in."""
+        return apply_to_collection(self.task.predict(batch), Tensor, Tensor.float)
+
+    def _loss(self, batch: Batch, prediction: Any, seed: int) -> Tensor:
+        """In float32: a mean of squares less the square of a mean is nothing in 16 bits."""
+        with torch.autocast(self.device.type, enabled=False):
+            return self.task.loss(batch, prediction, seed)
+
     @property
     def _seed(self) -> int:
         return self.experiment.seed * 1_000_003 + int(self.global_step)
@@ -97,7 +107,7 @@ class Training(lightning.LightningModule):
             return f"{when}: the weights are no numbers any more; lower the learning rate"
         for row, name in enumerate(batch.name):
             one = Batch(*(field[row : row + 1] for field in batch))
-            if not torch.isfinite(self.task.loss(one, self.task.predict(one), self._seed)):
+            if not torch.isfinite(self._loss(one, self._predicted(one), self._seed)):
                 return f"{when}: the loss of sample {name!r} is no number"
         return f"{when}: the loss of {', '.join(batch.name)} together is no number"
 
