@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from cloudypoints.messages import Grid, Header
 
 if TYPE_CHECKING:
-    from cloudypoints.projector.obstacles.scene import Pixels, Scene
+    from cloudypoints.projector.obstacles.scene import Pixels, Places, Scene
 
 UNKNOWN, FREE, OCCUPIED = -1, 0, 100  # as ROS has them
 _LEAST = 2  # standing pixels that make a cell an obstacle
@@ -35,7 +35,7 @@ def _camera_at(scene: Scene) -> tuple[float, float]:
 
 def _mark(
     cells: NDArray[np.int8],
-    pixels: Pixels,
+    pixels: Pixels | Places,
     corner_m: list[float],
     cell_m: float,
     value: int,

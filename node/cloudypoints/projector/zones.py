@@ -54,7 +54,7 @@ class Zone:
         """The same with the ground where this mount sees it."""
         return self if self.rays is None else replace(self, corners_m=_on_ground(self.rays, mount))
 
-    def members(self, pixels: _Placed) -> NDArray[np.intp]:
+    def members(self, pixels: _Labelled) -> NDArray[np.intp]:
         """Which of these pixels (M,) are in it, and of a category that counts."""
         inside = np.flatnonzero(self._in_box(pixels.forward_m, pixels.left_m))
         inside = inside[self.holds(pixels.forward_m[inside], pixels.left_m[inside])]
@@ -87,7 +87,7 @@ class Zone:
 
 
 class _Placed(Protocol):
-    """Pixels (M,) with a place in the vehicle's frame, and a label."""
+    """Pixels (M,) with a place in the vehicle's frame."""
 
     @property
     def forward_m(self) -> Floats:
@@ -96,6 +96,10 @@ class _Placed(Protocol):
     @property
     def left_m(self) -> Floats:
         """Metres."""
+
+
+class _Labelled(_Placed, Protocol):
+    """The same with a label."""
 
     @property
     def label(self) -> NDArray[np.uint8]:

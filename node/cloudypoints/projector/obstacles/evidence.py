@@ -54,7 +54,7 @@ class Evidence:
         counts = np.bincount(whole, minlength=groups * tables.bins).reshape(groups, tables.bins)
         pairs = counts.copy()
         pairs[:, :-1] += counts[:, 1:]
-        group, bin_of = np.divmod(whole, np.int32(tables.bins))
+        group, bin_of = np.divmod(whole, tables.bins)
         return cls(
             tables, groups, group, bin_of, np.concatenate(distance_m), np.concatenate(pixel), pairs
         )
@@ -85,7 +85,7 @@ class Nearest:
 def nearest_of(evidence: Evidence, enough: Bools, label: NDArray[np.uint8]) -> Nearest:
     """Where `enough` (G, B) first holds; `label` of the scene's standing pixels."""
     tables, groups = evidence.tables, evidence.groups
-    first = np.where(enough.any(axis=1), enough.argmax(axis=1), tables.bins).astype(np.int32)
+    first = np.where(enough.any(axis=1), enough.argmax(axis=1), tables.bins)
     behind = evidence.bin_of - first.take(evidence.group)
     entry = np.flatnonzero((behind == 0) | (behind == 1))
     group = evidence.group.take(entry)
@@ -106,7 +106,7 @@ def nearest_of(evidence: Evidence, enough: Bools, label: NDArray[np.uint8]) -> N
 def cells_of(others: list[Members], tables: ObstacleTables) -> list[Indices]:
     """The cell of each member of the groups behind the sectors."""
     return [
-        tables.bins_of(one.distance_m) + np.int32((tables.sectors + number) * tables.bins)
+        tables.bins_of(one.distance_m) + (tables.sectors + number) * tables.bins
         for number, one in enumerate(others)
     ]
 

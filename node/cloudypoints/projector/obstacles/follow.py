@@ -23,7 +23,7 @@ from cloudypoints.projector.obstacles.evidence import (
     clear_of,
     nearest_of,
 )
-from cloudypoints.projector.obstacles.scene import Pixels, Scene, look
+from cloudypoints.projector.obstacles.scene import Pixels, Places, Scene, look
 from cloudypoints.projector.obstacles.steady import Steady
 from cloudypoints.projector.obstacles.tables import ObstacleTables
 from cloudypoints.projector.obstacles.thing import nearest_thing
@@ -116,7 +116,7 @@ class ObstacleFilter:
         looked_at = tuple(zone.seen_in(ground) for zone in zones)
         return _Seen(scene, near, pixel, clear_m, looked_at)
 
-    def _in_corridor(self, pixels: Pixels) -> Members:
+    def _in_corridor(self, pixels: Pixels | Places) -> Members:
         inside, ahead_m = self._corridor.ahead(pixels.forward_m, pixels.left_m)
         pixel = np.flatnonzero(inside)
         return Members(pixel, ahead_m[pixel])

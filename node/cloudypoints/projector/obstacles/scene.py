@@ -16,9 +16,14 @@ from numpy.typing import NDArray
 
 from cloudypoints.geometry import Floats, Mount
 from cloudypoints.messages import Category
-from cloudypoints.projector.obstacles.tables import NEAR_M, Indices, ObstacleTables, thin
-from cloudypoints.projector.obstacles.terrain import lying_in, terrain_of
-from cloudypoints.projector.settings import ObstacleSettings
+from cloudypoints.projector.obstacles.tables import (
+    NEAR_M,
+    Indices,
+    ObstacleTables,
+    columns,
+    thin,
+)
+from cloudypoints.projector.obstacles.terrain import Terrain, lying_in, terrain_of
 
 _FAR_M = 1e6  # depth of what is unknown: behind everything
 _TALL_PX = 9  # one pixel wide and lower than this may be a speck
@@ -27,10 +32,19 @@ _AROUND_PX, _COMPANY = 5, 6  # a window, and how many pixels alike in it make no
 
 
 @dataclass(frozen=True, slots=True)
+class Places:
+    """Where some of a frame's pixels are, (M,)."""
+
+    cell: Indices  # sector × bins + range bin
+    forward_m: Floats  # from the vehicle's origin, vehicle axes
+    left_m: Floats
+
+
+@dataclass(frozen=True, slots=True)
 class Pixels:
     """Some of a frame's pixels, (M,)."""
 
-    index: NDArray[np.intp]  # into the thinned grid, row by row
+    index: Indices  # into the thinned grid, row by row
     cell: Indices  # sector × bins + range bin
     range_m: Floats  # horizontal, from the point on the ground below the camera
     forward_m: Floats  # from the vehicle's origin, vehicle axes
@@ -48,7 +62,7 @@ class Scene:
     height_m: Floats  # above the ground there
     known: float  # share of pixels whose depth is known
     standing: Pixels  # in the height band
-    ground: Pixels  # some columns of it, see ObstacleTables.ground_step
+    ground: Places  # some columns of it, see ObstacleTables.ground_step
 
 
 def look(
@@ -58,55 +72,112 @@ def look(
     depth = np.asarray(thin(depth_m, tables.step), np.float32)
     known = np.count_nonzero(np.isfinite(depth)) / depth.size
     cv2.patchNaNs(depth, _FAR_M)
-    depth = without_specks(depth)
-    up = tables.up(mount)
-    range_m = tables.ranges_m(depth, up)
-    height_m = np.asarray(cv2.multiply(depth, up, dst=up), np.float32)
-    height_m += np.float32(mount.height_m)
-    measured = np.asarray(cv2.inRange(range_m, NEAR_M, tables.far_m), np.bool_)
-    cell = tables.cells_of(range_m)
-    lying = lying_in(range_m, height_m, measured, tables)
-    terrain = terrain_of(cell, height_m, lying, tables)
-    height_m -= terrain.height_m.take(cell)
-    most_m = height_m.copy()
-    behind = np.flatnonzero(terrain.behind.take(cell) & measured)
-    most_m.ravel()[behind] += terrain.doubt_m.take(cell.take(behind))
-    measured.ravel()[behind] &= ~lying.take(behind)  # flat, but how high nobody knows
     thinned = None if labels is None else np.asarray(thin(labels, tables.step), np.uint8)
-    standing, ground = _sorted_out((height_m, most_m), measured, thinned, tables.settings)
-    columns = np.zeros_like(ground)
-    columns[:, :: tables.ground_step] = ground[:, :: tables.ground_step]
-    grid = _Grid(tables, mount, depth, cell, range_m, thinned)
-    return Scene(
-        tables, mount, range_m, height_m, known, grid.pixels(standing), grid.pixels(columns)
-    )
+    whole = _Grid.of(without_specks(depth), thinned, tables, mount)
+    part = whole.columns(tables.ground_step)
+    lying = lying_in(part.range_m, part.height_m, part.measured, tables)
+    terrain = terrain_of(part.cell, part.height_m, lying, tables)
+    for grid in (part, whole):
+        np.subtract(grid.height_m, terrain.height_m.take(grid.cell), out=grid.height_m)
+    standing = _standing(whole, terrain, lying, tables)
+    ground = _ground(part, terrain, lying, tables)
+    height_m = whole.height_m
+    return Scene(tables, mount, whole.range_m, height_m, known, standing, ground)
 
 
 @dataclass(frozen=True, slots=True)
 class _Grid:
-    """All that pixels are taken from, (h, w)."""
+    """All that is known of pixels, (h, w), of all the columns or of some."""
 
-    tables: ObstacleTables
-    mount: Mount
     depth_m: Floats
-    cell: Indices
     range_m: Floats
+    height_m: Floats  # above the plane, and later above the ground
+    measured: NDArray[np.bool_]  # neither unknown nor too far
+    cell: Indices
+    rays: Floats  # (2, h, w)
     labels: NDArray[np.uint8] | None
+    vehicle_from_camera: NDArray[np.float64]
 
-    def pixels(self, chosen: NDArray[np.bool_]) -> Pixels:
-        """Those chosen."""
-        index = np.flatnonzero(chosen)
-        forward_m, left_m = self.tables.places_m(index, self.depth_m.take(index), self.mount)
-        return Pixels(
-            index=index,
-            cell=self.cell.take(index),
-            range_m=self.range_m.take(index),
-            forward_m=forward_m,
-            left_m=left_m,
-            label=np.zeros(len(index), np.uint8)
-            if self.labels is None
-            else self.labels.take(index),
+    @classmethod
+    def of(
+        cls,
+        depth_m: Floats,
+        labels: NDArray[np.uint8] | None,
+        tables: ObstacleTables,
+        mount: Mount,
+    ) -> _Grid:
+        """Of depth that is nowhere NaN."""
+        vehicle_from_camera = mount.vehicle_from_camera
+        up = tables.up(vehicle_from_camera)
+        range_m = tables.ranges_m(depth_m, up)
+        height_m = np.asarray(cv2.multiply(depth_m, up, dst=up), np.float32)
+        height_m += np.float32(mount.height_m)
+        measured = np.asarray(cv2.inRange(range_m, NEAR_M, tables.far_m), np.bool_)
+        cell = tables.cells_of(range_m)
+        return cls(
+            depth_m, range_m, height_m, measured, cell, tables.rays, labels, vehicle_from_camera
         )
+
+    def columns(self, step: int) -> _Grid:
+        """A copy of every so many columns."""
+        return _Grid(
+            columns(self.depth_m, 0, step),
+            columns(self.range_m, 0, step),
+            columns(self.height_m, 0, step),
+            self.measured[:, ::step].copy(),
+            self.cell[:, ::step].copy(),
+            self.rays[..., ::step],
+            None if self.labels is None else columns(self.labels, 0, step),
+            self.vehicle_from_camera,
+        )
+
+    def places_m(self, index: Indices) -> tuple[Floats, Floats]:
+        """Forward and left, (M,) in the vehicle's frame, of these pixels."""
+        z = self.depth_m.take(index)
+        x, y = (ray.take(index) for ray in self.rays)
+        forward, left = (
+            z * (row[0] * x + row[1] * y + row[2]) + row[3]
+            for row in self.vehicle_from_camera[:2].astype(np.float32)
+        )
+        return forward, left
+
+
+def _standing(
+    grid: _Grid, terrain: Terrain, lying: NDArray[np.bool_], tables: ObstacleTables
+) -> Pixels:
+    """What stands in the height band above the ground, though that were as low as it may be.
+
+    `lying` (h, w / ground_step). What the model calls flat must rise twice as high to count: there
+    its depth is at fault.
+    """
+    low, high = np.float32(tables.settings.min_height_m), np.float32(tables.settings.max_height_m)
+    below = grid.measured & (grid.height_m < high)
+    standing = below & (grid.height_m > low)
+    behind = np.flatnonzero(terrain.behind.take(grid.cell) & below)
+    most_m = grid.height_m.take(behind) + terrain.doubt_m.take(grid.cell.take(behind))
+    row, column = np.divmod(behind, standing.shape[1])
+    flat = lying[row, column // tables.ground_step]  # but how high, nobody knows
+    standing.reshape(-1)[behind] = (most_m > low) & ~flat
+    if grid.labels is not None:
+        standing &= (grid.labels != Category.FLAT) | (grid.height_m > 2 * low)
+    index = np.flatnonzero(standing)
+    label = np.zeros(len(index), np.uint8) if grid.labels is None else grid.labels.take(index)
+    forward_m, left_m = grid.places_m(index)
+    range_m = grid.range_m.take(index)
+    return Pixels(index, grid.cell.take(index), range_m, forward_m, left_m, label)
+
+
+def _ground(
+    grid: _Grid, terrain: Terrain, lying: NDArray[np.bool_], tables: ObstacleTables
+) -> Places:
+    """What lies on the ground, and is called so."""
+    ground = grid.measured & (np.abs(grid.height_m) <= np.float32(tables.settings.min_height_m))
+    if grid.labels is not None:
+        ground &= grid.labels == Category.FLAT
+    index = np.flatnonzero(ground)
+    cell = grid.cell.take(index)
+    sure = ~(terrain.behind.take(cell) & lying.take(index))
+    return Places(cell[sure], *grid.places_m(index[sure]))
 
 
 def without_specks(depth_m: Floats) -> Floats:
@@ -144,25 +215,3 @@ def _company(depth_m: Floats, pixel: NDArray[np.intp]) -> NDArray[np.intp]:
 @cache
 def _kernel(width_px: int, height_px: int) -> NDArray[np.uint8]:
     return np.ones((height_px, width_px), np.uint8)
-
-
-def _sorted_out(
-    heights_m: tuple[Floats, Floats],
-    measured: NDArray[np.bool_],
-    labels: NDArray[np.uint8] | None,
-    settings: ObstacleSettings,
-) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
-    """Which pixels stand in the height band, and which lie on the ground.
-
-    `heights_m` above the ground as it was seen, and as low as it may be. What the model calls flat
-    must rise twice as high to count: there its depth is at fault.
-    """
-    height_m, most_m = heights_m
-    low, high = np.float32(settings.min_height_m), np.float32(settings.max_height_m)
-    standing = measured & (most_m > low) & (height_m < high)
-    ground = measured & (np.abs(height_m) <= low)
-    if labels is not None:
-        flat = labels == Category.FLAT
-        ground &= flat
-        standing &= ~flat | (height_m > 2 * low)
-    return standing, ground

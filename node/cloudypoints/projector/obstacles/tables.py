@@ -15,10 +15,11 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from cloudypoints.geometry import Camera, Floats, Mount, directions_vehicle
+from cloudypoints.geometry import Camera, Floats, directions_vehicle
 from cloudypoints.projector.settings import ObstacleSettings
 
-Indices = NDArray[np.int32]
+Indices = NDArray[np.intp]  # as numpy takes by them, without converting
+Matrix = NDArray[np.float64]  # (4, 4)
 S = TypeVar("S", bound=np.generic)
 
 NEAR_M = 0.5  # nothing nearer is measured
@@ -60,7 +61,7 @@ class ObstacleTables:
             step=step,
             rays=fewer,
             square=fewer[0] ** 2 + fewer[1] ** 2 + 1,
-            first_cell=sector * np.int32(len(bin_m) - 1) - np.int32(_first_bin()),
+            first_cell=sector * (len(bin_m) - 1) - _first_bin(),
             bearings_rad=bearings_rad,
             bin_m=bin_m,
             needed=_needed(thinned, bin_m[:-1], settings),
@@ -87,9 +88,9 @@ class ObstacleTables:
         """Where the last bin ends: what is farther is not looked at."""
         return float(self.bin_m[-1])
 
-    def up(self, mount: Mount) -> Floats:
+    def up(self, vehicle_from_camera: Matrix) -> Floats:
         """How far one metre of depth goes up, (h, w)."""
-        x, y, z = mount.vehicle_from_camera[2, :3]
+        x, y, z = vehicle_from_camera[2, :3]
         return np.asarray(cv2.addWeighted(self.rays[0], x, self.rays[1], y, z), np.float32)
 
     def ranges_m(self, depth_m: Floats, up: Floats) -> Floats:
@@ -99,23 +100,11 @@ class ObstacleTables:
         cv2.sqrt(level, dst=level)
         return np.asarray(cv2.multiply(level, depth_m, dst=level), np.float32)
 
-    def places_m(
-        self, index: NDArray[np.intp], depth_m: Floats, mount: Mount
-    ) -> tuple[Floats, Floats]:
-        """Forward and left, (M,) in the vehicle's frame, of pixels at these depths (M,)."""
-        x, y = self.rays.reshape(2, -1).take(index, axis=1)
-        vehicle_from_camera = mount.vehicle_from_camera.astype(np.float32)
-        forward, left = (
-            depth_m * (row[0] * x + row[1] * y + row[2]) + row[3] for row in vehicle_from_camera[:2]
-        )
-        return forward, left
-
     def cells_of(self, range_m: Floats) -> Indices:
         """The sector × bins + bin of each pixel (h, w); the outermost bins take what is beyond."""
-        cell = range_m.view(np.int32) >> _MANTISSA_BITS
-        np.clip(cell, _first_bin(), _first_bin() + self.bins - 1, out=cell)
-        cell += self.first_cell
-        return cell
+        bin_of = range_m.view(np.int32) >> _MANTISSA_BITS
+        np.clip(bin_of, _first_bin(), _first_bin() + self.bins - 1, out=bin_of)
+        return bin_of + self.first_cell
 
     def bins_of(self, distance_m: Floats) -> Indices:
         """The bin of each distance; the outermost take what lies beyond them."""
@@ -123,13 +112,21 @@ class ObstacleTables:
         bits -= np.int32(_first_bin())
         np.maximum(bits, 0, out=bits)
         np.minimum(bits, self.bins - 1, out=bits)
-        return bits
+        return bits.astype(np.intp)
 
 
 def thin(grid: NDArray[S], step: int) -> NDArray[S]:
     """A copy of every `step`-th row and column of (..., H, W), from the middle of each block."""
     start = step // 2
-    return grid[..., start::step, start::step].copy()
+    return columns(grid[..., start::step, :], start, step)
+
+
+def columns(grid: NDArray[S], start: int, step: int) -> NDArray[S]:
+    """A copy of every `step`-th column of (..., H, W)."""
+    if grid.ndim > 2 or step == 1 or grid.shape[-1] % step:
+        return grid[..., start::step].copy()
+    blocks = grid.reshape(len(grid), -1, step)  # a channel is quicker to take than a stride
+    return np.asarray(cv2.extractChannel(blocks, start))
 
 
 def _sectors(camera: Camera, rays: Floats, settings: ObstacleSettings) -> tuple[Indices, Floats]:
@@ -144,7 +141,7 @@ def _sectors(camera: Camera, rays: Floats, settings: ObstacleSettings) -> tuple[
     count = max(1, math.ceil(float(np.nanmax(bearing)) / width - 1e-6) - first)
     sector = np.clip(np.nan_to_num(np.floor(bearing / width) - first), 0, count - 1)
     middles = (first + np.arange(count) + 0.5) * width
-    return sector.astype(np.int32), middles.astype(np.float32)
+    return sector.astype(np.intp), middles.astype(np.float32)
 
 
 def _first_bin() -> int:
@@ -166,4 +163,4 @@ def _needed(camera: Camera, bin_m: Floats, settings: ObstacleSettings) -> Floats
 def _widest_gaps(camera: Camera, bin_m: Floats) -> Indices:
     begin_m, width_m = bin_m[:-1], np.diff(bin_m)
     row_m = begin_m**2 / (camera.intrinsics.fy_px * camera.mount.height_m)
-    return np.asarray(np.ceil(2 * row_m / width_m) + 2, np.int32)
+    return np.asarray(np.ceil(2 * row_m / width_m) + 2, np.intp)

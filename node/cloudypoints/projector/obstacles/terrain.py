@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -36,15 +37,19 @@ class Terrain:
 def lying_in(
     range_m: Floats, height_m: Floats, measured: NDArray[np.bool_], tables: ObstacleTables
 ) -> NDArray[np.bool_]:
-    """(h, w) where the picture shows something flat, not steeper than ground may be."""
+    """(h, w) where the picture shows something flat, not steeper than ground may be.
+
+    Of any columns of the grid.
+    """
     k, mount = tables.camera.intrinsics, tables.camera.mount
-    run_m = np.abs(range_m[1:] - range_m[:-1])
-    rise_m = np.abs(height_m[1:] - height_m[:-1])
+    run_m = np.asarray(cv2.absdiff(range_m[1:], range_m[:-1]), np.float32)
+    rise_m = np.asarray(cv2.absdiff(height_m[1:], height_m[:-1]), np.float32)
     flat = rise_m < np.float32(_LYING) * run_m
-    flat &= run_m < np.float32(_JUMP / (k.fy_px * mount.height_m)) * np.square(range_m[1:])
-    lying = measured.copy()
-    lying[0] = lying[-1] = False
-    lying[1:-1] &= flat[1:] & flat[:-1]
+    gap = np.float32(_JUMP / (k.fy_px * mount.height_m))
+    flat &= run_m < gap * np.square(range_m[1:])
+    lying = np.zeros_like(measured)
+    np.logical_and(flat[1:], flat[:-1], out=lying[1:-1])
+    lying &= measured
     slope = np.float32(tables.settings.max_slope)
     lying &= np.abs(height_m) < slope * range_m + np.float32(_ROUGH_M)
     return lying
@@ -53,7 +58,7 @@ def lying_in(
 def terrain_of(
     cell: Indices, height_m: Floats, lying: NDArray[np.bool_], tables: ObstacleTables
 ) -> Terrain:
-    """Of a frame's pixels (h, w)."""
+    """Of a frame's pixels (h, w), of any columns of the grid."""
     k, mount = tables.camera.intrinsics, tables.camera.mount
     seen_m = _means(cell, height_m, lying, tables)
     middle_m = np.sqrt(tables.bin_m[:-1] * tables.bin_m[1:]).astype(np.float64)
@@ -73,9 +78,7 @@ def _means(
     cell: Indices, height_m: Floats, lying: NDArray[np.bool_], tables: ObstacleTables
 ) -> NDArray[np.float64]:
     """(S, B) mean height of what lies flat in each cell; NaN where there is nothing."""
-    columns = np.zeros_like(lying)
-    columns[:, :: tables.ground_step] = lying[:, :: tables.ground_step]
-    chosen = np.flatnonzero(columns)
+    chosen = np.flatnonzero(lying)
     cells, size = cell.take(chosen), tables.sectors * tables.bins
     count = np.bincount(cells, minlength=size)
     total = np.bincount(cells, weights=height_m.take(chosen), minlength=size)
