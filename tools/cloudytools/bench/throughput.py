@@ -22,7 +22,7 @@ from cloudytools.bench.processes import Reporter
 
 ANY_PORT = "tcp://127.0.0.1:*"
 _TOPICS = ("cloud", "obstacles")  # what a planner subscribes to
-_LEAST_RUNS = 20  # of a slow model in a round
+_LEAST_RUNS = 10  # of a slow model in a round
 _HIGH_WATER = 48  # messages: as many as the node keeps of this size
 
 
