@@ -207,6 +207,13 @@ def rung(street, folder, ring_event):
     return json.loads(facts_of(path)["events"])
 
 
+def test_a_ring_without_an_event_says_that_there_is_no_file(street, tmp_path, capsys):
+    arguments = [str(tmp_path / "a.mcap"), "--ring", "5", "--seconds", "1", *street.arguments]
+    assert main(["record", *arguments]) == 0
+    assert "no file: there was nothing to write" in capsys.readouterr().out
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_an_obstacle_that_comes_near_makes_a_file(street, tmp_path):
     assert rung(street, tmp_path, street.near.set) == [
         "front: an obstacle at 2.0 m, nearer than 3 m"

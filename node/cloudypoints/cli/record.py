@@ -284,6 +284,8 @@ def _told_at_the_end(recorder: Recorder, beacon: Beacon | None) -> Iterator[Reco
             beacon.send(recorder.status())
         for path in filter(Path.exists, recorder.paths):
             print(f"{path}: {path.stat().st_size / 1e6:.1f} MB")
+        if not recorder.paths:
+            print("no file: there was nothing to write")
         print(_summary(recorder), flush=True)
 
 

@@ -93,7 +93,7 @@ class Ring:
         """Once: who asked for a minute should know before it is needed that it is less."""
         if not self._short:
             log.warning(
-                "%g MB hold the last %.0f s, not %g s: a smaller recording or a larger --ring-mb",
+                "%g MB hold the last %.1f s, not %g s: a smaller recording or a larger --ring-mb",
                 self._settings.ring_mb,
                 self.held_s,
                 self._settings.ring_s,
