@@ -77,6 +77,13 @@ def test_the_sooner_it_is_met_the_louder_it_is_said(ttc_s, colour):
     assert label.colour == colour
 
 
+def test_the_corridor_s_end_says_when_the_bumper_is_there():
+    said = obstacles(nearest_m=math.nan, corridor_ttc_s=2.5)
+    (label,) = obstacle_labels(said, FOOT_M)
+    #  7 m ahead of a bumper that is 1 m ahead
+    assert (label.words, label.place_m[:2], label.colour) == ("in 2.5 s", (8.0, 0.0), BAD)
+
+
 @pytest.mark.parametrize("ttc_s", [math.nan, math.inf, 25.0])
 def test_a_collision_that_is_far_off_or_unknown_is_not_said(ttc_s):
     assert nearest_words(obstacles(nearest_ttc_s=ttc_s)) == "8.0 m vehicle"

@@ -55,13 +55,18 @@ def obstacle_strokes(obstacles: Obstacles, foot_m: NDArray[np.float64]) -> list[
 
 
 def obstacle_labels(obstacles: Obstacles, foot_m: NDArray[np.float64]) -> list[Label]:
-    """The nearest obstacle with distance and time to collision; each zone."""
+    """The nearest obstacle and the corridor's end with their times to collision; each zone."""
     labels = []
     if math.isfinite(obstacles.nearest_m):
         x_m, y_m, _ = _nearest_foot(obstacles, foot_m)
         place_m = (x_m, y_m, POLE_M)
         colour = _haste_colour(obstacles.nearest_ttc_s)
         labels.append(Label(nearest_words(obstacles), place_m, colour, above=True))
+    if obstacles.corridor_ttc_s < SOON_S and math.isfinite(obstacles.corridor_m):
+        end_m = _corridor_places(obstacles, np.array([obstacles.corridor_m]), 0.0)
+        x_m, y_m, z_m = end_m[0].tolist()
+        colour = _haste_colour(obstacles.corridor_ttc_s)
+        labels.append(Label(f"in {obstacles.corridor_ttc_s:.1f} s", (x_m, y_m, z_m), colour))
     for name, event in obstacles.zone_event.items():
         outline = _outline(obstacles, name)
         x_m, y_m, _ = outline.mean(axis=0)

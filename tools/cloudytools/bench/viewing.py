@@ -46,7 +46,7 @@ from cloudytools.bench.screen import Screen, screen
 _WIDTH_PX, _HEIGHT_PX = 640, 480
 _SECTORS = 72
 _SEEN = 0.05  # of the screen has a colour: the cloud and the camera's picture are there
-_OPEN_S = 60.0  # for the first picture, on a busy machine
+_OPEN_S = 100.0  # for the first picture, on a busy machine
 _HOUR_S = 3600.0
 
 
