@@ -190,8 +190,8 @@ def _process_there(job: Job, folder: str) -> Outcome:
 
 def _result(ray: Any, ready: Any, job: Job) -> Outcome:
     try:
-        outcome = replace(ray.get(ready), key=job.key())  # clocks of two machines round otherwise
+        outcome: Outcome = ray.get(ready)
     except ray.exceptions.RayError as error:
         said = str(error).strip().splitlines()[0]
         return Outcome(job.source, str(job.out), job.key(), ok=False, error=f"its worker: {said}")
-    return outcome
+    return replace(outcome, key=job.key())  # clocks of two machines may round otherwise
