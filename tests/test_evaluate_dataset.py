@@ -3,13 +3,14 @@ import json
 import numpy as np
 import pytest
 
-from cloudypoints.errors import SourceError
+from cloudypoints.errors import ConfigError, SourceError
 from cloudypoints.geometry import Camera, Intrinsics, Mount, ground_inverse_depth, rays_of
 from cloudypoints.inference import Model, Result
 from cloudypoints.messages import Category
 from cloudytools import metrics
 from cloudytools.data import Sample
 from cloudytools.evaluate import dataset, dataset_command, page
+from cloudytools.evaluate.__main__ import main
 from cloudytools.evaluate.scatter import scatter
 from onnx_models import card_of, colour_model, ground_model, saved
 
@@ -172,8 +173,6 @@ def test_points_of_a_scatter_stand_where_the_geometry_puts_them():
 
 def test_the_command_writes_figures_and_a_page(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr("cloudytools.data.open", lambda *_, **__: Grounds())
-    from cloudytools.evaluate.__main__ import main
-
     path = saved(tmp_path, ground_model())
     arguments = ["dataset", "streets", str(tmp_path), "--model", path, "--limit", "2"]
     outputs = ["--json", str(tmp_path / "r.json"), "--report", str(tmp_path / "r.html")]
@@ -188,6 +187,23 @@ def test_nothing_readable_is_one_clear_error(model, monkeypatch):
     monkeypatch.setattr(Grounds, "__getitem__", lambda *_: broken())
     with pytest.raises(SourceError, match="none of 3 samples could be read"):
         dataset_command.evaluated([model], Grounds())
+
+
+def test_a_model_that_says_nothing_of_the_truth_is_refused(model, monkeypatch):
+    unknown = Sample("bare", np.zeros((48, 64, 3), np.uint8))
+    monkeypatch.setattr(Grounds, "__getitem__", lambda *_: unknown)
+    with pytest.raises(ConfigError, match="says nothing of which streets has the truth"):
+        dataset_command.evaluated([model], Grounds())
+
+
+def test_a_report_that_cannot_be_written_is_told_before_anything_is_measured(tmp_path, capsys):
+    taken = tmp_path / "taken"
+    taken.write_text("a file, not a folder")
+    arguments = ["dataset", "streets", str(tmp_path), "--report", str(taken / "r.html")]
+    assert main(arguments) == 2
+    error = capsys.readouterr().err
+    assert error.startswith(f"error: {taken}")
+    assert error.count("\n") == 1
 
 
 def test_a_model_of_another_picture_size_is_measured_on_its_own_grid():

@@ -44,7 +44,9 @@ def main(arguments: list[str] | None = None) -> int:
         return int(chosen.run(chosen))
     except CloudyPointsError as error:
         print(f"error: {error}", file=sys.stderr)
-        return 2
+    except OSError as error:  # of a report that cannot be written
+        print(f"error: {error.filename}: {error.strerror}", file=sys.stderr)
+    return 2
 
 
 def _lidar(chosen: argparse.Namespace) -> int:

@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
-from cloudypoints.errors import SourceError
+from cloudypoints.errors import ConfigError, SourceError
 from cloudypoints.inference import Model
 from cloudypoints.messages import CATEGORY_NAMES
 from cloudytools import data
@@ -55,6 +55,10 @@ def add(commands: Any) -> None:
 
 def run(chosen: argparse.Namespace) -> int:
     """Measure and show; the exit code: 2 where nothing could be measured."""
+    for path in (chosen.report, chosen.json):
+        if path is not None:  # rather now than after all has been measured
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.touch()
     opened = data.open(chosen.kind, chosen.folder, chosen.split, only=chosen.only)
     named = chosen.model or ["embedded"]
     report, shown = evaluated([Model.open(name) for name in named], opened, chosen.limit)
@@ -84,6 +88,8 @@ def evaluated(
             raise SourceError(f"none of {len(indices)} samples could be read: {skipped}"[:300])
         summary = tally.summary()
         main = dataset.main_figure(summary["figures"])
+        if not main:
+            raise ConfigError(f"{model.where}: says nothing of which {opened.kind} has the truth")
         summaries.append(
             summary
             | {"name": model.card.name, "digest": model.digest, "file": model.where, "main": main}
