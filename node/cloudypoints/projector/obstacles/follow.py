@@ -92,8 +92,8 @@ class ObstacleFilter:
             return unknown(header, self.tables, reason_of(conditions), conditions=conditions)
         seen = self._seen(scene, header.stamp_ns)
         conditions = sorted({*conditions, *seen.conditions}, key=CONDITIONS.index)
-        message = self._message(header, scene, seen, relative_error)
-        message = replace(message, **_state_of(conditions))
+        state = _state_of(conditions)
+        message = self._message(header, seen, relative_error, state)
         return _without_free(message) if {*conditions} & {*_BLIND} else message
 
     def grid(self, header: Header) -> Grid | None:
@@ -128,9 +128,9 @@ class ObstacleFilter:
         return clear_of([scene.ground.cell, *way], tables.sectors + 1, tables)
 
     def _message(
-        self, header: Header, scene: Scene, seen: _Seen, relative_error: float
+        self, header: Header, seen: _Seen, relative_error: float, state: dict[str, Any]
     ) -> Obstacles:
-        tables, near, stamp_ns = self.tables, seen.near, header.stamp_ns
+        scene, tables, near, stamp_ns = seen.scene, self.tables, seen.near, header.stamp_ns
         count = tables.sectors
         range_m = seen.range_m
         thing = nearest_thing(scene, near, seen.pixel, range_m)
@@ -164,6 +164,7 @@ class ObstacleFilter:
             corridor_ttc_sigma_s=corridor_rate.ttc_sigma_s,
             **_corridor_fields(tables),
             **zones,
+            **state,
         )
 
     def _corridor_m(self, seen: _Seen) -> float:

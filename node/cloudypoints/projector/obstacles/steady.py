@@ -103,7 +103,9 @@ class Steady:
             aside_rad = way_m / distance_m + math.radians(tables.settings.sector_deg)
             off_rad = np.abs(bearings_rad - bearings_rad[sector])
             beside = (off_rad <= aside_rad) & (off_rad > 0)
-            least, most = tables.bins_of(np.float32([distance_m - way_m, distance_m + way_m]))
+            least, most = tables.bins_of(
+                np.array([distance_m - way_m, distance_m + way_m], np.float32)
+            )
             bins = slice(max(0, least - _REACH_BINS), most + _REACH_BINS + 1)
             ends = off_rad[[0, -1]] < aside_rad
             moved[sector] = ends.any() or self._told[: len(beside)][beside, bins].any()

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
-from typing import TypeVar
+from typing import Any
 
 import cv2
 import numpy as np
@@ -20,7 +20,6 @@ from cloudypoints.projector.settings import ObstacleSettings
 
 Indices = NDArray[np.intp]  # as numpy takes by them, without converting
 Matrix = NDArray[np.float64]  # (4, 4)
-S = TypeVar("S", bound=np.generic)
 
 NEAR_M = 0.5  # nothing nearer is measured
 _MANTISSA_BITS = 23 - 5  # of a float32 below those that name its bin
@@ -115,13 +114,13 @@ class ObstacleTables:
         return bits.astype(np.intp)
 
 
-def thin(grid: NDArray[S], step: int) -> NDArray[S]:
+def thin(grid: NDArray[Any], step: int) -> NDArray[Any]:
     """A copy of every `step`-th row and column of (..., H, W), from the middle of each block."""
     start = step // 2
     return columns(grid[..., start::step, :], start, step)
 
 
-def columns(grid: NDArray[S], start: int, step: int) -> NDArray[S]:
+def columns(grid: NDArray[Any], start: int, step: int) -> NDArray[Any]:
     """A copy of every `step`-th column of (..., H, W)."""
     if grid.ndim > 2 or step == 1 or grid.shape[-1] % step:
         return grid[..., start::step].copy()

@@ -123,4 +123,5 @@ def _between(
     # All sectors behind one another, so that one call serves them all.
     end_m = 2 * range_m[-1]
     at_m = np.concatenate([[0.0], range_m, [end_m]]) + np.arange(count)[:, None] * 2 * end_m
-    return np.interp(at_m, at_m[known], heights[known])[:, 1:-1]
+    between = np.interp(at_m, at_m[known], heights[known])
+    return np.asarray(between[:, 1:-1], np.float64)
