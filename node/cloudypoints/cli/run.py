@@ -40,6 +40,7 @@ sources:
   demo:                         the embedded drive
   drive.mcap, drive.bag, bag/   MCAP (Foxglove, ROS 2), ROS 1 and ROS 2 bags; of several cameras
                                 one: drive.mcap?topic=/front/image
+  recorded.mcap                 what `record` wrote: its pictures are seen anew; ?camera=front
   2011_09_26_drive_0001_sync/   KITTI's raw drives; ?camera=image_03
   nuscenes/?scene=scene-0061    nuScenes; &camera=CAM_BACK
   segment/                      comma's segments; ?camera=ecamera.hevc
