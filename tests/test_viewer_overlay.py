@@ -289,6 +289,16 @@ def test_in_a_window_without_room_what_does_not_fit_is_left_out(size_px):
         assert box.y + box.height <= size_px[1]
 
 
+def test_pictures_follow_no_more_often_than_is_seen():
+    overlay = Overlay()
+    feed = feed_of(image=Image(HEADER, np.full((60, 80, 3), ORANGE, np.uint8)))
+    drawn: list[np.ndarray] = []
+    for index in range(30):  # a second at 30 Hz
+        overlay.follow(feed, 100 + index / 30)
+        drawn.append(overlay.canvases["picture"])
+    assert 13 <= len({id(canvas) for canvas in drawn}) <= 16
+
+
 def test_a_silent_camera_is_warned_of_and_the_warning_goes():
     overlay = whole_overlay()
     assert "warning" in overlay.canvases

@@ -189,9 +189,11 @@ def _category_legend() -> Canvas:
 def _picture(shape: tuple[int, ...], draw: Callable[[Canvas], None]) -> Canvas:
     """A panel for something of this shape, with room for its legend."""
     height = min(max(round(PANEL_PX * shape[0] / max(1, shape[1])), 20), PANEL_PX)
-    canvas = _blank(PANEL_PX, height + 24)
+    canvas = np.empty((height + 24, PANEL_PX, 3), np.uint8)
     if min(shape[:2]) > 0:
         draw(canvas)
+    else:
+        canvas[:] = PANEL
     canvas[[0, -1]] = canvas[:, [0, -1]] = LINE
     return canvas
 

@@ -42,7 +42,8 @@ class _Slate:
         count = len(places_m)
         for own, new in ((self.places_m, places_m), (self.colours, colours)):
             own[:count] = new
-            own[count:] = new[0]
+            for column in range(3):  # numpy fills columns faster than rows of three
+                own[count:, column] = new[0, column]
 
 
 class Layer:

@@ -17,6 +17,7 @@ from cloudypoints.viewer.words import facts, facts_without_cloud, notice
 
 _MARGIN_PX = 12
 _LABEL_PX = 14
+_PICTURES_S = 1 / 16  # between two drawings of the camera's picture and depth
 _LEAST_SCENE_PX = 320  # width that is left to the scene where pictures are beside it
 
 
@@ -27,6 +28,7 @@ class Overlay:
     pictures_on: bool = True
     keys_on: bool = False
     canvases: dict[str, Canvas] = field(default_factory=dict)
+    shown_s: float = float("-inf")  # when the pictures were drawn by `follow`
 
     def say(self, feeds: Feeds, now_s: float, width_px: int) -> str:
         """Bring the strip and the warning up to date; the warning, empty while all is well."""
@@ -42,6 +44,12 @@ class Overlay:
         """Bring the foot and the legend up to date; `play` where a recording can be commanded."""
         self._put("foot", insets.foot(words, width_px, play))
         self._put("legend", insets.legend(mode))
+
+    def follow(self, feed: Feed | None, now_s: float) -> None:
+        """The same as `show`, but no more often than people see in a small picture."""
+        if now_s - self.shown_s >= _PICTURES_S:
+            self.shown_s = now_s
+            self.show(feed)
 
     def show(self, feed: Feed | None) -> None:
         """Bring the pictures of this camera up to date."""

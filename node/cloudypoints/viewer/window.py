@@ -129,7 +129,7 @@ class Window:
         for feed in news:
             live = feed.is_live(now_s)
             self._stage.draw(feed, self._pace.points // len(feeds), live=live)
-        self._overlay.show(self._feed)
+        self._overlay.follow(self._feed, now_s)
         self._glass.show(self._overlay, self._stage.labels)
         if len(self._stage.shown) > known or self._view == "follow":
             self._place_eye()
