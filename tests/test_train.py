@@ -7,6 +7,7 @@ import torch
 from cloudypoints.errors import ConfigError, ModelError
 from cloudypoints.inference import Model
 from cloudytools import checkpoint, export, train
+from cloudytools.export.__main__ import main as export_main
 from tiny_runs import CONFIGS, MARKS, column, configured, trains, write_streets, written
 
 pytestmark = MARKS
@@ -68,6 +69,27 @@ def test_the_run_exports_to_a_file_that_the_node_runs(run, tmp_path):
     assert card.relative_error == card.scores["lidar_abs_rel"] == 0.25
     assert card.trained_on.startswith("48 pictures of cloudytools.scenes")
     assert (card.picture.width_px, card.picture.height_px) == (96, 64)
+
+
+def test_the_command_exports_the_variants_of_a_run_and_their_figures(run, tmp_path, capsys):
+    out, figures = tmp_path / "street.onnx", tmp_path / "variants.json"
+    assert export_main([str(run), "--out", str(out), "--variants", "--json", str(figures)]) == 0
+    assert {path.name for path in tmp_path.glob("*.onnx")} == {
+        "street.onnx",
+        "street.fp16.onnx",
+        "street.int8.onnx",
+    }
+    found = json.loads(figures.read_text())
+    assert found["fp32"]["depth_difference"] == found["fp32"]["labels_difference"] == 0
+    assert found["int8"]["depth_difference"] < 0.1
+    assert "times as fast" in capsys.readouterr().out
+
+
+def test_a_file_larger_than_it_may_be_is_not_kept(run, tmp_path, capsys):
+    out = tmp_path / "street.onnx"
+    assert export_main([str(run), "--out", str(out), "--max-bytes", "1000"]) == 2
+    assert "but it may have 1,000; nothing is kept" in capsys.readouterr().err
+    assert not out.exists()
 
 
 def test_a_run_that_is_there_is_not_overwritten(run, experiment):

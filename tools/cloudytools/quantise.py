@@ -156,7 +156,7 @@ def _keep_scores(path: Path, card: ModelCard, found: Mapping[str, Any]) -> None:
     """Into the variant's own card: what its change of numbers costs."""
     scores = {f"fp32_{n}": v for n, v in found.items() if n.endswith("_difference")}
     main = main_figure(found["figures"])
-    scores |= {f"variant_{main}": found["figures"][main]} if main else {}
+    scores[f"variant_{main}"] = found["figures"][main]
     write(onnx.load(str(path)), card.model_copy(update={"scores": card.scores | scores}), path)
 
 
