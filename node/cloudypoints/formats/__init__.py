@@ -17,6 +17,7 @@ from pathlib import Path
 
 import numpy as np
 
+from cloudypoints.confidence import confidence_of
 from cloudypoints.errors import ConfigError
 from cloudypoints.formats.las import las, laz
 from cloudypoints.formats.ros import cdr, kitti, pcl_records, point_cloud2
@@ -104,15 +105,18 @@ def pcd(cloud: Cloud, points: Array, frame: str) -> bytes:
 def npz(cloud: Cloud, points: Array, frame: str) -> bytes:
     """Compressed NPZ, read with `numpy.load`: `points`, `frame`, `vehicle_from_camera`, `header`.
 
-    `header` is a JSON object of everything that the message said of itself.
+    `header` is a JSON object of everything that the message said of itself. An organised cloud has
+    its `confidence` (H, W) beside it, see `confidence_of`.
     """
     buffer = io.BytesIO()
+    beside = {"confidence": confidence_of(cloud.points)} if cloud.points.ndim == 2 else {}
     np.savez_compressed(
         buffer,
         points=points,
         frame=np.array(frame),
         vehicle_from_camera=np.array(cloud.header.vehicle_from_camera, np.float64).reshape(-1, 4),
         header=np.array(json.dumps(asdict(cloud.header))),
+        **beside,
     )
     return buffer.getvalue()
 
