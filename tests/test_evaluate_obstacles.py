@@ -9,7 +9,7 @@ import pytest
 from cloudypoints.geometry import Camera, Intrinsics, Mount, ground_inverse_depth, rays_of
 from cloudypoints.messages import Category
 from cloudypoints.projector import ObstacleSettings
-from cloudytools.evaluate import obstacles
+from cloudytools.evaluate import obstacle_features, obstacles
 from cloudytools.evaluate.obstacle_courses import courses
 from cloudytools.evaluate.obstacle_scores import mean_scores, scores
 from cloudytools.evaluate.obstacle_truth import TruthFinder
@@ -53,6 +53,16 @@ def test_what_reaches_over_the_band_by_a_hair_is_neither_missed_nor_false():
     assert np.isinf(truth.range_m).all()
     sector = int(truth.points.sector[0])
     assert truth.holds(sector, float(truth.points.range_m[0]))
+
+
+def test_what_is_told_of_zones_is_drawn_in_the_picture_and_from_above(tmp_path):
+    course = next(course for course in courses() if course.name == "fixed")
+    for feature in obstacle_features.features():
+        at_once = replace(feature, course="fixed", frame=0)
+        with_zone = obstacle_features.tile(at_once, course, tmp_path)
+        without = obstacle_features.tile(replace(at_once, zones={}), course, tmp_path)
+        drawn = (with_zone != without).any(axis=2)
+        assert drawn.any() == bool(feature.zones), feature.title
 
 
 def test_gaps_between_the_lines_of_a_lidar_are_filled_along_the_ground_and_not_across_edges():

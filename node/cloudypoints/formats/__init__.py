@@ -14,6 +14,7 @@ import secrets
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -109,7 +110,8 @@ def npz(cloud: Cloud, points: Array, frame: str) -> bytes:
     its `confidence` (H, W) beside it, see `confidence_of`.
     """
     buffer = io.BytesIO()
-    beside = {"confidence": confidence_of(cloud.points)} if cloud.points.ndim == 2 else {}
+    organised = cloud.points.ndim == 2
+    beside: dict[str, Any] = {"confidence": confidence_of(cloud.points)} if organised else {}
     np.savez_compressed(
         buffer,
         points=points,

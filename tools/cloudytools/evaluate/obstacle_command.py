@@ -20,7 +20,7 @@ from rich.table import Table
 from cloudypoints.inference import Model
 from cloudypoints.projector import ObstacleSettings
 from cloudytools import pictures
-from cloudytools.evaluate import obstacles
+from cloudytools.evaluate import obstacle_features, obstacles
 from cloudytools.evaluate.obstacle_courses import courses
 from cloudytools.evaluate.obstacle_picture import sheet
 from cloudytools.evaluate.obstacle_scores import Run, mean_scores, scores
@@ -29,6 +29,7 @@ _EXAMPLES = """
 examples:
   python -m cloudytools.evaluate obstacles                          geometry alone, six drives
   python -m cloudytools.evaluate obstacles flat hill --picture obstacles.png
+  python -m cloudytools.evaluate obstacles --features features.png  each thing that is told, drawn
   python -m cloudytools.evaluate obstacles --depth model            the embedded model (slow)
   python -m cloudytools.evaluate obstacles --lidar FOLDER --depth model --json obstacles.json
 
@@ -69,11 +70,17 @@ def add(commands: Any) -> None:
     command.add_argument("--cache", type=Path, default=_CACHE, help=f"of renderings ({_CACHE})")
     command.add_argument("--json", type=Path, metavar="FILE", help="write every figure here")
     command.add_argument("--picture", type=Path, metavar="PNG", help="write a picture of it here")
+    command.add_argument(
+        "--features", type=Path, metavar="PNG", help="only write a picture of each feature here"
+    )
     command.set_defaults(run=run)
 
 
 def run(chosen: argparse.Namespace) -> int:
     """Measure and show; 2 where there was nothing to measure."""
+    if chosen.features:
+        pictures.save(obstacle_features.sheet(chosen.cache), chosen.features)
+        return 0
     unknown = {*chosen.drives} - {course.name for course in courses()}
     if unknown:
         print(f"error: no drive is called {', '.join(sorted(unknown))}", file=sys.stderr)
