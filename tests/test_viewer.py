@@ -12,7 +12,7 @@ from cloudypoints.colours import CATEGORY_ON_DARK, by_distance, by_height
 from cloudypoints.errors import DisplayError, VersionError
 from cloudypoints.geometry import Mount
 from cloudypoints.messages import POINT, Category, Cloud, Header, Ledger, Status
-from cloudypoints.picture.canvas import BAD, GOOD
+from cloudypoints.picture.canvas import BAD, GOOD, WARN
 from cloudypoints.timing import utc_ns
 from cloudypoints.viewer.display import open_display
 from cloudypoints.viewer.feeds import Feeds
@@ -233,6 +233,22 @@ def test_a_silent_camera_is_not_live_and_the_silence_is_counted():
     source.said["cloud/front"] = Cloud(HEADER, wall())
     feeds.update()
     assert feed.is_live(clock())
+
+
+def test_a_paused_recording_is_neither_silent_nor_late():
+    clock = Clock()
+    source = Told({"cloud/front": Cloud(HEADER, wall())}, captured_ns=utc_ns() - 60 * 10**9)
+    feeds = Feeds([source], clock=clock)
+    (feed,) = feeds.update()
+    clock.now_s += 60
+    feeds.hold(True)
+    assert feed.is_live(clock())
+    assert notice(feeds) == ""
+    said = facts(feed, clock())
+    assert (said[1].words, said[1].colour) == ("paused", WARN)
+    feeds.hold(False)
+    assert not feed.is_live(clock())
+    assert notice(feeds) == "no data for 60 s"
 
 
 def test_a_cloud_that_comes_too_late_is_not_live():

@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -186,6 +187,21 @@ def test_keys_command_the_recording_that_plays_and_the_foot_shows_where_it_is(
         desktop.press("comma")
         desktop.wait_for(lambda picture: played.now.frame == 239, "a frame earlier")
     desktop.wait_for(lambda picture: not shows_progress(picture), "no bar")
+
+
+def test_a_paused_recording_stays_in_its_colours(desktop, viewer, endpoint):
+    played = Played()
+    played.pause()
+    with ControlServer(control_beside(endpoint), played):
+        with Street(endpoint):
+            desktop.wait_for(shows(PINK), "the pink wall")
+            desktop.wait_for(
+                lambda picture: pixels_of(picture[776:], ACCENT) > 100, "where it is, and paused"
+            )
+        threading.Event().wait(2.5)  # longer than a live camera may be silent
+        assert shows(PINK)(desktop.screenshot())
+        assert not desktop.windows("no data")
+    desktop.wait_for(lambda picture: pixels_of(picture, PINK) == 0, "grey once nobody holds it")
 
 
 def test_an_old_cloud_is_not_shown_as_live_and_a_restarted_node_is(desktop, viewer, endpoint):

@@ -53,6 +53,7 @@ class Feed:
     cloud: Cloud
     seen_s: float  # when this cloud was first seen here, monotonic
     changed: bool = True  # since it was last drawn
+    held: bool = False  # by somebody who paused the recording: what is shown is what was wanted
 
     @property
     def name(self) -> str:
@@ -111,6 +112,8 @@ class Feed:
 
     def is_live(self, now_s: float) -> bool:
         """Whether what it shows is the present."""
+        if self.held:
+            return True
         health = self.source.health(self.topic)
         return now_s - self.seen_s < SILENT_S and health.age_s - (now_s - self.seen_s) < LATE_S
 
@@ -140,6 +143,11 @@ class Feeds:
         """In the order in which they were first heard."""
         return list(self._feeds.values())
 
+    def hold(self, held: bool) -> None:
+        """Whether the recording that the first source plays is paused."""
+        for (index, _topic), feed in self._feeds.items():
+            feed.held = held and index == 0
+
     @property
     def endpoints(self) -> list[str]:
         """Where all this comes from."""
@@ -147,7 +155,9 @@ class Feeds:
 
     @property
     def silent_s(self) -> float:
-        """For how long nothing new has come from any camera."""
+        """For how long nothing new has come from any camera; 0 where that is what was wanted."""
+        if any(feed.held for feed in self.all):
+            return 0.0
         newest_s = max((feed.seen_s for feed in self._feeds.values()), default=self._began_s)
         return self._clock() - newest_s
 

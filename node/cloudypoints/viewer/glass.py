@@ -95,7 +95,8 @@ class Glass:
         free = gui.Widget.Constraints()
         height = round(_PLATE_EMS * self._window.theme.font_size)
         used = self._plates[: len(self._labels)]
-        sizes = [(plate.calc_preferred_size(context, free).width, height) for plate in used]
+        wide = height // 4  # and a little more than they prefer, or words are broken into lines
+        sizes = [(plate.calc_preferred_size(context, free).width + wide, height) for plate in used]
         self._clip, frame = self.clip_from_vehicle, _box(self._scene_widget.frame)
         covered = [_box(self._rect(box)) for box in taken]
         places = arranged(self._labels, sizes, self._clip, frame, covered)

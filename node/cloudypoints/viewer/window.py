@@ -72,6 +72,8 @@ class Window:
         self._note_measurement()
         if self._glass.moved:
             self._window.set_needs_layout()
+        played = self._player.state
+        self._feeds.hold(played is not None and not played.playing)
         drew = self._draw(self._feeds.update())
         # Words cost a draw of their own, unless they come with one.
         if self._clock() - self._words_s >= (_WORDS_S if drew else 2 * _WORDS_S):

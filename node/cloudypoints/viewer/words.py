@@ -63,7 +63,7 @@ def _why_no_cloud(status: Status) -> str:
 def facts(feed: Feed, now_s: float) -> list[Fact]:
     """One camera, what matters most first; a silent one says only for how long it has been so."""
     silent_s = now_s - feed.seen_s
-    if silent_s >= SILENT_S:
+    if silent_s >= SILENT_S and not feed.held:
         return [
             Fact("camera", feed.camera, BAD),
             Fact("state", f"no data for {silent_s:.0f} s", BAD),
@@ -73,10 +73,13 @@ def facts(feed: Feed, now_s: float) -> list[Fact]:
     header, status, health = feed.cloud.header, feed.status, feed.source.health(feed.topic)
     age, age_colour = age_words(max(0.0, health.age_s))
     lost = health.lost
-    return [
-        Fact("camera", feed.camera, GOOD if live else BAD),
+    timing = [
         Fact("rate", f"{health.rate_hz:.1f} Hz"),
         Fact("age", age if live else f"{age}, late", age_colour if live else BAD),
+    ]
+    return [
+        Fact("camera", feed.camera, GOOD if live else BAD),
+        *([Fact("state", "paused", WARN)] if feed.held else timing),
         *_obstacle_facts(feed),
         Fact("lost", f"{lost}", WARN if lost else GOOD),
         Fact("scale", header.scale, state_colour(header.scale)),

@@ -13,7 +13,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from statistics import median
 
 import numpy as np
 
@@ -100,7 +99,7 @@ def own_work_ms(effort: Effort) -> float:
         overlay.follow(feed, index / _RATE_HZ)
         times_s.append(time.thread_time() - begin_s)
     # Panels are drawn with every second frame: the two of each pair together count.
-    return median(np.add(times_s[::2], times_s[1::2]).tolist()) / 2 * 1e3
+    return float(np.median(np.add(times_s[::2], times_s[1::2]))) / 2 * 1e3
 
 
 def beside_a_node(effort: Effort) -> tuple[float, float]:
