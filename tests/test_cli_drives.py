@@ -15,6 +15,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import cv2
+import psutil
 import pyte
 import pytest
 
@@ -28,6 +29,7 @@ from cloudypoints.timing import Deadline
 from drives import foxglove_mcap
 from film import film
 from onnx_models import ground_model, saved
+from peers import until
 from ports import free_port
 from stored_drive import STORED
 
@@ -63,6 +65,27 @@ def test_process_says_what_is_done_and_what_is_not(tmp_path, drive, model, capsy
     summary = json.loads((out / "summary.json").read_text())
     assert summary["failed"].keys() == {"nowhere.mp4"}
     assert len(summary["digests"][drive]) == 64
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_batch_that_is_told_to_end_leaves_no_worker_and_goes_on_another_time(
+    tmp_path, drive, number, capsys
+):
+    slow = saved(tmp_path, ground_model(delay=60))
+    arguments = ["process", "demo:", drive, "--out", str(tmp_path / "done"), "--model", slow]
+    command = [sys.executable, "-m", "cloudypoints", *arguments, "--workers", "1", "--end", "1"]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
+        until(psutil.Process(process.pid).children, 60)
+        workers = psutil.Process(process.pid).children()
+        process.send_signal(number)
+        assert process.stderr is not None
+        assert process.stderr.read() == ""
+    assert process.returncode == 130
+    assert workers
+    assert not [worker for worker in workers if worker.is_running()]
+    assert main([*arguments, "--workers", "1", "--end", "0.2"]) == 0
+    assert "2 of 2 drives" in capsys.readouterr().out
 
 
 def test_verify_tells_the_same_from_another(recording, model, tmp_path, capsys):

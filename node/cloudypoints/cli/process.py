@@ -9,11 +9,12 @@ import sys
 import threading
 import tomllib
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cloudypoints.cli.options import add_camera, settings_document
+from cloudypoints.cli.signals import ended_by_signals
 from cloudypoints.errors import ConfigError, MissingExtra
 from cloudypoints.timing import monotonic_s
 
@@ -31,10 +32,10 @@ examples:
 
 Each drive becomes DIR/NAME.mcap (as `record` writes it; `verify`, `replay` and `recording` read
 it) and DIR/NAME.json with its digest, which is the same whatever the number of workers. Drives that
-were done are not done again unless they, the model or what is set have changed: call it again to
-resume. A drive that cannot be read does not stop the rest, and a worker that is killed has its
-drive done by another. On a cluster all machines need this library and the same folders under the
-same paths.
+were done are not done again unless they, the model or what is set have changed: end it with Ctrl-C
+and call it again to resume. A drive that cannot be read does not stop the rest, and a worker that
+is killed has its drive done by another. On a cluster all machines need this library and the same
+folders under the same paths.
 
 exit codes:
   0  all drives are done
@@ -96,11 +97,21 @@ def process(options: argparse.Namespace) -> int:
     jobs[0].settings()  # what is wrong with all of them is told at once
     start_s = monotonic_s()
     outcomes: list[Outcome] = []
-    with _progress(jobs) as (show, finished):
-        for outcome in process_jobs(jobs, Pool(options.workers, options.ray), show):
+    pool = Pool(options.workers, options.ray)
+    with (
+        ended_by_signals(_interrupt),
+        _progress(jobs) as (show, finished),
+        closing(process_jobs(jobs, pool, show)) as done,
+    ):
+        for outcome in done:
             outcomes.append(outcome)
             finished(outcome)
     return _summarised(outcomes, options.out, monotonic_s() - start_s)
+
+
+def _interrupt() -> None:
+    """Leaves the block, which kills the workers; what is done stays done."""
+    raise KeyboardInterrupt
 
 
 def _make(folder: Path) -> None:

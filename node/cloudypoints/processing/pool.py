@@ -9,7 +9,7 @@ import queue
 import socket
 import subprocess
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -35,10 +35,10 @@ class Pool:
 
 def process(
     jobs: Sequence[Job], pool: Pool, progress: Progress = lambda job, frames: None
-) -> Iterator[Outcome]:
+) -> Generator[Outcome]:
     """Outcomes as they come; drives that were done before are not done again.
 
-    `progress` is called from several threads.
+    Closing it kills the workers. `progress` is called from several threads.
     """
     open_jobs = []
     for job in jobs:

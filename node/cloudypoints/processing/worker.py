@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Callable
 from dataclasses import asdict
@@ -26,8 +27,11 @@ def main(jobs: TextIO = sys.stdin, told: TextIO = sys.stdout) -> None:
     content = json.loads(jobs.readline())
     job = Job(**content | {"out": Path(content["out"])})
     outcome = process_drive(job, _teller(told))
-    told.write(json.dumps({"outcome": asdict(outcome)}) + "\n")
-    told.flush()
+    try:
+        told.write(json.dumps({"outcome": asdict(outcome)}) + "\n")
+        told.flush()
+    except BrokenPipeError:
+        os._exit(1)  # whoever asked has gone, and nobody is left to be told why
 
 
 def outcome_from(line: str) -> tuple[int, Outcome | None]:
