@@ -251,6 +251,18 @@ def test_a_paused_recording_is_neither_silent_nor_late():
     assert notice(feeds) == "no data for 60 s"
 
 
+def test_a_paused_recording_keeps_the_obstacles_of_its_cloud():
+    said = {"cloud/front": Cloud(HEADER, wall()), "obstacles/front": obstacles()}
+    source = Told(said)
+    feeds = Feeds([source])
+    (feed,) = feeds.update()
+    source.said["obstacles/front"] = obstacles(state="stale", reason="no frame for 2 s")
+    feeds.update()
+    assert feed.obstacles.state == "stale"
+    feeds.hold(True)
+    assert feed.obstacles.state == "ok"
+
+
 def test_a_cloud_that_comes_too_late_is_not_live():
     source = Told({"cloud/front": Cloud(HEADER, wall())}, captured_ns=utc_ns() - 5 * 10**9)
     feeds = Feeds([source])

@@ -54,6 +54,7 @@ class Feed:
     seen_s: float  # when this cloud was first seen here, monotonic
     changed: bool = True  # since it was last drawn
     held: bool = False  # by somebody who paused the recording: what is shown is what was wanted
+    kept: Obstacles | None = None  # the last that were no older than the cloud
 
     @property
     def name(self) -> str:
@@ -90,7 +91,13 @@ class Feed:
     @property
     def obstacles(self) -> Obstacles | None:
         """What was in the way then; None once the clouds go on and the obstacles do not."""
-        return self._newest(Obstacles)
+        return self.kept if self.held else self._newest(Obstacles)
+
+    def keep(self) -> None:
+        """Remember the obstacles of this cloud: a node that is held soon says that it is blind."""
+        newest = self._newest(Obstacles)
+        if newest is not None and newest.state != "stale":
+            self.kept = newest
 
     @property
     def scale(self) -> Scale | None:
@@ -136,6 +143,8 @@ class Feeds:
             for topic in source.topics:
                 if topic.startswith("cloud/"):
                     self._look(index, source, topic)
+        for feed in self.all:
+            feed.keep()
         return self.all
 
     @property
