@@ -6,11 +6,14 @@ import pytest
 
 from cloudypoints.recording import Recorder, RecordSettings
 from cloudytools.campaigns.__main__ import main
+from cloudytools.campaigns.again import again, drives_in
 from cloudytools.campaigns.damage import Outcome as Damages
 from cloudytools.campaigns.damage import damage
 from cloudytools.campaigns.footage import FRAME_NS, START_NS, digests, frame, parts_of
 from cloudytools.campaigns.kill import Outcome as Kills
 from cloudytools.campaigns.kill import kill, look_at
+from film import film
+from onnx_models import ground_model, saved
 
 SEED = 7
 
@@ -65,6 +68,23 @@ def test_a_campaign_is_sound_only_within_its_memory():
 
 def test_every_message_of_the_footage_is_another():
     assert len(set.union(*(digests(number) for number in range(5)))) == 5 * 4
+
+
+@pytest.mark.slow
+def test_drives_are_seen_again_in_rounds_until_there_are_enough_frames(tmp_path):
+    model = saved(tmp_path, ground_model())
+    (tmp_path / "drives" / "deeper").mkdir(parents=True)
+    film(tmp_path / "drives" / "a.mp4", range(8), size_px=(160, 120))
+    film(tmp_path / "drives" / "deeper" / "b.mp4", range(8), size_px=(160, 120))
+    drives = drives_in(tmp_path / "drives")
+    outcome = again(20, tmp_path, drives, untold, model=model)
+    assert outcome.wrong == []
+    assert outcome.sound
+    assert (outcome.frames, outcome.messages) == (32, 32 * 6)
+    assert not list(tmp_path.glob("*.mcap"))
+    broken = again(20, tmp_path, ["nowhere.mp4"], untold, model=model)
+    assert not broken.sound
+    assert broken.wrong[0].startswith("nowhere.mp4: 'nowhere.mp4': no such file")
 
 
 def test_the_command_says_what_came_out(capsys):

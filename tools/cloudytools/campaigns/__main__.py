@@ -13,10 +13,12 @@ _EPILOG = """\
 campaigns:
   kill    SIGKILL a recorder with fsync at random moments; every chunk on the disk must be there
   damage  truncations, flipped bits, holes, stray bytes: a clear answer, under 512 MB, never a lie
+  again   drives recorded and made anew, so many frames of them: every message byte by byte
 
 examples:
   python -m cloudytools.campaigns kill --times 200
   python -m cloudytools.campaigns damage --times 1000 --seed 2
+  python -m cloudytools.campaigns again ../shared/data --times 10000
 
 Exit code: 0 when every promise held, 1 when not.
 """
@@ -29,8 +31,13 @@ def main(arguments: list[str] | None = None) -> int:
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("name", choices=("kill", "damage", "victim"))
-    parser.add_argument("path", nargs="?", type=Path, help="victim alone: the file to write")
+    parser.add_argument("name", choices=("kill", "damage", "again", "victim"))
+    parser.add_argument(
+        "path",
+        nargs="?",
+        type=Path,
+        help="again: a drive or a folder of drives; victim: the file to write",
+    )
     parser.add_argument("--times", type=int, default=200)
     parser.add_argument("--seed", type=int, default=1)
     chosen = parser.parse_args(arguments)
@@ -41,6 +48,8 @@ def main(arguments: list[str] | None = None) -> int:
 
         victim(chosen.path)
     with tempfile.TemporaryDirectory() as folder:
+        if chosen.name == "again":
+            return _again(chosen.times, Path(folder), chosen.path)
         run = _kill if chosen.name == "kill" else _damage
         return run(chosen.times, Path(folder), chosen.seed)
 
@@ -66,6 +75,18 @@ def _damage(times: int, folder: Path, seed: int) -> int:
     print(
         f"{outcome.cases} damaged files: {verdicts}; {outcome.saved} of {outcome.held} messages "
         f"saved; at most {outcome.peak_mb:.0f} MB"
+    )
+    return _ended(outcome.wrong, sound=outcome.sound)
+
+
+def _again(times: int, folder: Path, place: Path | None) -> int:
+    from cloudytools.campaigns.again import again, drives_in
+
+    with progress("frames") as tell:
+        outcome = again(times, folder, drives_in(place), tell)
+    print(
+        f"{outcome.frames} frames seen again: {outcome.identical} of {outcome.messages} messages "
+        f"the same, byte by byte"
     )
     return _ended(outcome.wrong, sound=outcome.sound)
 
