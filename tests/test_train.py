@@ -1,13 +1,16 @@
+import io
 import json
 
 import numpy as np
 import pytest
 import torch
+from rich.console import Console
 
 from cloudypoints.errors import ConfigError, ModelError
 from cloudypoints.inference import Model
 from cloudytools import checkpoint, export, train
 from cloudytools.export.__main__ import main as export_main
+from cloudytools.train.progress import Bar
 from tiny_runs import CONFIGS, MARKS, column, configured, trains, write_streets, written
 
 pytestmark = MARKS
@@ -172,7 +175,15 @@ def test_half_precision_costs_no_more_than_its_rounding(depth, tmp_path):
 
 def test_a_run_that_gets_no_better_ends_early(depth, tmp_path):
     idle = shortened(depth, 8, learning_rate=1e-9, patience=1)
-    assert len(column(train.main(idle, tmp_path), "validation_loss")) < 8
+    terminal = Console(file=io.StringIO(), force_terminal=True, width=120)
+    run = train.main(idle, tmp_path, shown_by=[Bar(terminal)])
+    epochs = len(column(run, "validation_loss"))
+    assert epochs < 8
+    said = terminal.file.getvalue()
+    assert f"epoch {epochs}/8: loss" in said
+    assert f"epoch {epochs + 1}/8: loss" not in said
+    assert "epoch 1/8, loss" in said  # beside the bar
+    assert "/48" in said  # steps of all epochs
 
 
 @pytest.mark.slow
