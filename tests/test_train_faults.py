@@ -58,6 +58,7 @@ def same(run, other):
     assert (run / "metrics.csv").read_text() == (other / "metrics.csv").read_text()
 
 
+@pytest.mark.slow
 def test_a_run_killed_by_sigkill_resumes_to_the_very_same_curve(config, unbroken, tmp_path):
     with trains(config, tmp_path) as process:
         # the line of an epoch comes before its checkpoint is kept: killed while that is written
