@@ -19,7 +19,8 @@ from desktop import pixels_of
 from ports import free_port
 from streets import ORANGE, PINK, Street
 
-pytestmark = [pytest.mark.display, pytest.mark.slow, pytest.mark.timeout(300)]  # machines may be busy
+# Machines may be busy.
+pytestmark = [pytest.mark.display, pytest.mark.slow, pytest.mark.timeout(300)]
 
 
 @pytest.fixture

@@ -18,7 +18,8 @@ from desktop import Desktop, Picture, mask_of
 from ports import free_port
 from streets import PINK, Street
 
-pytestmark = [pytest.mark.display, pytest.mark.slow, pytest.mark.timeout(300)]  # machines may be busy
+# Machines may be busy.
+pytestmark = [pytest.mark.display, pytest.mark.slow, pytest.mark.timeout(300)]
 
 
 @contextmanager
