@@ -7,8 +7,9 @@ from cloudypoints.capture import Frame
 from cloudypoints.errors import ConfigError, NoMessage
 from cloudypoints.inference import Model
 from cloudypoints.messages import KIND_OF, Image, Mask, Obstacles, Relative, Status
-from cloudypoints.pipeline import Node
+from cloudypoints.pipeline import Node, rig
 from cloudypoints.pipeline.perception import Perception
+from cloudypoints.timing import utc_ns
 from onnx_models import RELATIVE, SEGMENTATION, TWO_INPUT, byte_model, saved
 from staged import Gate, Staged, listening, opener, settings
 
@@ -101,6 +102,22 @@ def test_a_scale_turns_relative_depth_into_a_cloud():
     assert np.unique(depth.depth_m).tolist() == [2.0]  # 80 / 40
     assert {"cloud", "obstacles"} <= set(kinds(messages))
     assert "relative" not in kinds(messages)
+
+
+def test_a_ledger_says_that_a_frame_is_projected_when_its_cloud_is_there(monkeypatch):
+    filled = rig.organised_points
+    at_ns = []
+
+    def stamped(*arguments):
+        at_ns.append(utc_ns())
+        return filled(*arguments)
+
+    monkeypatch.setattr(rig, "organised_points", stamped)
+    metric = byte_model(depth="metric", unit="m")
+    messages = seer(metric).see(frame(0, passing(0, 64, 48), 0))
+    ledgers = [message.header.ledger for message in messages if KIND_OF[type(message)] == "cloud"]
+    assert len(ledgers) == len(at_ns) == 1
+    assert ledgers[0].inference_end_ns <= at_ns[0] <= ledgers[0].projected_ns
 
 
 def test_a_model_that_needs_a_background_asks_for_one():

@@ -328,9 +328,10 @@ def _pictured(header: Header, result: Result) -> Iterator[Message]:
 
 
 def _above(header: Header, ground: Ground) -> Header:
-    """The header of a camera over this ground."""
+    """The header of a camera over this ground, now that the cloud is there."""
     placed = tuple(ground.mount.vehicle_from_camera.ravel().tolist())
-    return replace(header, scale=ground.state, vehicle_from_camera=placed)
+    ledger = replace(header.ledger, projected_ns=utc_ns())
+    return replace(header, ledger=ledger, scale=ground.state, vehicle_from_camera=placed)
 
 
 def _header(shot: Shot, drops: int) -> Header:
