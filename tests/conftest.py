@@ -34,6 +34,17 @@ def no_leaks(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 
 @pytest.fixture(scope="module")
+def one_thread() -> Iterator[None]:
+    """For networks too small for two, which wait for each other on a busy machine."""
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture(scope="module")
 def desktop() -> Iterator[Desktop]:
     """A display of its own; tests are skipped where its tools are missing, unless in CI."""
     missing = [tool for tool in TOOLS if shutil.which(tool) is None]

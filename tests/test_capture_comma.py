@@ -6,10 +6,11 @@ from contextlib import closing, suppress
 
 import pytest
 
-from cloudypoints.capture import CaptureSettings, RecordedSource, comma, open_source
+from cloudypoints.capture import comma
 from cloudypoints.errors import SourceEnded, SourceError
 from drives import FRAMES, comma_segment
 from film import film, number_of
+from players import opened
 
 MS = 1_000_000
 
@@ -17,12 +18,6 @@ MS = 1_000_000
 @pytest.fixture(scope="module")
 def segment(tmp_path_factory):
     return comma_segment(tmp_path_factory.mktemp("route") / "2024-01-01--12-00-00--0")
-
-
-def opened(name: object) -> RecordedSource:
-    source = open_source(str(name), CaptureSettings(pace=0))
-    assert isinstance(source, RecordedSource)
-    return source
 
 
 @pytest.mark.parametrize("place", [0, 9, 10, 25, 39])

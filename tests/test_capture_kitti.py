@@ -7,21 +7,15 @@ from datetime import UTC, datetime
 
 import pytest
 
-from cloudypoints.capture import CaptureSettings, RecordedSource, open_source
 from cloudypoints.errors import SourceError
 from drives import kitti_drive
 from film import number_of
+from players import opened
 
 
 @pytest.fixture
 def drive(tmp_path):
     return kitti_drive(tmp_path)
-
-
-def opened(name: object) -> RecordedSource:
-    source = open_source(str(name), CaptureSettings(pace=0))
-    assert isinstance(source, RecordedSource)
-    return source
 
 
 def test_the_left_colour_camera_plays_with_the_times_of_the_drive(drive):

@@ -7,21 +7,15 @@ from contextlib import closing
 
 import pytest
 
-from cloudypoints.capture import CaptureSettings, RecordedSource, open_source
 from cloudypoints.errors import SourceError
 from drives import nuscenes_root
 from film import number_of
+from players import opened
 
 
 @pytest.fixture
 def root(tmp_path):
     return nuscenes_root(tmp_path)
-
-
-def opened(name: object) -> RecordedSource:
-    source = open_source(str(name), CaptureSettings(pace=0))
-    assert isinstance(source, RecordedSource)
-    return source
 
 
 def test_a_scene_plays_samples_and_sweeps_by_their_times(root):

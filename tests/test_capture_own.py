@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import sys
-from contextlib import closing, suppress
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from cloudypoints.capture import CaptureSettings, Frame, RecordedSource, open_source
 from cloudypoints.capture.own import is_own
-from cloudypoints.errors import MissingExtra, SourceEnded, SourceError
+from cloudypoints.errors import MissingExtra, SourceError
 from cloudypoints.geometry import Mount
 from cloudypoints.messages import Header, Image
 from cloudypoints.processing import Job, process_drive
@@ -21,26 +20,13 @@ from cloudypoints.wire import encode
 from drives import foxglove_mcap, ros1_bag, stamp_ns
 from film import number_of
 from onnx_models import HEIGHT, WIDTH, card_of, ground_model, saved
+from players import opened, rest_of
 from wire_examples import obstacles, raw
 
 FRAMES = 40
 START_NS = 1_700_000_000_000_000_000
 FRAME_NS = 40_000_000
 SIZE_PX = (320, 240)
-
-
-def opened(name: object, **settings) -> RecordedSource:
-    source = open_source(str(name), CaptureSettings(pace=0, **settings))
-    assert isinstance(source, RecordedSource)
-    return source
-
-
-def rest_of(source: RecordedSource) -> list[Frame]:
-    frames = []
-    with suppress(SourceEnded):
-        while True:
-            frames.append(source.read())
-    return frames
 
 
 @pytest.fixture(scope="module")

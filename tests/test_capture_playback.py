@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import math
 import threading
-from contextlib import closing, suppress
+from contextlib import closing
+from functools import partial
 from pathlib import Path
 
 import cv2
 import pytest
 
+import players
 from cloudypoints.capture import CaptureSettings, Frame, RecordedSource, open_source
 from cloudypoints.errors import SourceEnded, SourceError
 from film import film, number_of, numbered
+from players import rest_of
 
 FRAME_NS = 40_000_000
 FRAMES = 60
@@ -39,18 +42,7 @@ def recording(request) -> str:
     return request.getfixturevalue(request.param)
 
 
-def opened(name: str, **settings) -> RecordedSource:
-    source = open_source(name, CaptureSettings(pace=0, pace_hz=25, **settings))
-    assert isinstance(source, RecordedSource)
-    return source
-
-
-def rest_of(source: RecordedSource) -> list[Frame]:
-    frames = []
-    with suppress(SourceEnded):
-        while True:
-            frames.append(source.read())
-    return frames
+opened = partial(players.opened, pace_hz=25)
 
 
 def told(frames: list[Frame]) -> list[tuple[int, int, int]]:

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import shutil
 import sys
-from contextlib import closing, suppress
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 from foxglove_schemas_protobuf.LaserScan_pb2 import LaserScan
 from mcap_protobuf.writer import Writer
 
-from cloudypoints.capture import CaptureSettings, Frame, RecordedSource, open_source
-from cloudypoints.errors import MissingExtra, SourceEnded, SourceError
+from cloudypoints.capture import Frame
+from cloudypoints.errors import MissingExtra, SourceError
 from drives import (
     FRAME_NS,
     FRAMES,
@@ -24,6 +24,7 @@ from drives import (
     stamp_ns,
 )
 from film import number_of
+from players import opened, rest_of
 
 KINDS = ("png", "raw", "libx264", "libx265", "json", "ros1", "ros1 raw", "ros2", "ros2 mcap")
 
@@ -39,20 +40,6 @@ def drives(tmp_path_factory) -> dict[str, Path]:
     made["ros2"] = ros2_bag(folder / "two")
     made["ros2 mcap"] = ros2_bag(folder / "three", storage="MCAP")
     return made
-
-
-def opened(name: object, **settings) -> RecordedSource:
-    source = open_source(str(name), CaptureSettings(pace=0, **settings))
-    assert isinstance(source, RecordedSource)
-    return source
-
-
-def rest_of(source: RecordedSource) -> list[Frame]:
-    frames = []
-    with suppress(SourceEnded):
-        while True:
-            frames.append(source.read())
-    return frames
 
 
 def played(name: object) -> list[Frame]:

@@ -3,7 +3,6 @@ import json
 
 import numpy as np
 import pytest
-import torch
 from rich.console import Console
 
 from cloudypoints.errors import ConfigError, ModelError
@@ -13,16 +12,7 @@ from cloudytools.export.__main__ import main as export_main
 from cloudytools.train.progress import Bar
 from tiny_runs import CONFIGS, MARKS, column, configured, trains, write_streets, written
 
-pytestmark = MARKS
-
-
-@pytest.fixture(scope="module", autouse=True)
-def one_thread():
-    """The network is too small for two, and two wait for each other on a busy machine."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+pytestmark = [*MARKS, pytest.mark.usefixtures("one_thread")]
 
 
 @pytest.fixture(scope="module")

@@ -16,15 +16,7 @@ from cloudytools.experiment import load
 from cloudytools.train.__main__ import main
 from tiny_runs import CONFIGS, MARKS, column, configured, trains, write_streets, written
 
-pytestmark = MARKS
-
-
-@pytest.fixture(scope="module", autouse=True)
-def one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+pytestmark = [*MARKS, pytest.mark.usefixtures("one_thread")]
 
 
 @pytest.fixture(scope="module")

@@ -44,7 +44,8 @@ def test_what_is_left_can_be_placed_and_coloured(shape, mode):
     cloud = wall().reshape(shape)
     kept = thinned(cloud, 1000)
     assert len(places(kept)) == len(kept)
-    assert coloured(mode, cloud, 1000, MOUNT.vehicle_from_camera).shape == (len(kept), 3)
+    colours = coloured(mode, kept, MOUNT.vehicle_from_camera, cloud, 1000)
+    assert colours.shape == (len(kept), 3)
 
 
 def test_thinning_takes_the_same_points_from_every_cloud_of_a_size():
@@ -93,7 +94,7 @@ def test_placing_does_not_write_to_the_message():
     ],
 )
 def test_each_mode_has_its_colours(mode, colour):
-    first = coloured(mode, wall(), 4800, MOUNT.vehicle_from_camera)[0]
+    first = coloured(mode, wall().reshape(-1), MOUNT.vehicle_from_camera, wall(), 4800)[0]
     np.testing.assert_allclose(first * 255, colour, atol=0.01)
     assert first.dtype == np.float32
 

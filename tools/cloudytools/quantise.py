@@ -23,13 +23,13 @@ from rich.console import Console
 from rich.table import Table
 
 from cloudypoints.errors import ModelError
-from cloudypoints.geometry import Camera, Intrinsics
 from cloudypoints.inference import Model, ModelCard
 from cloudytools import data
 from cloudytools.data import Dataset, Sample
 from cloudytools.data.reference import spread
-from cloudytools.evaluate.dataset import ASSUMED_FOV_RAD, MAIN, main_figure
+from cloudytools.evaluate.dataset import MAIN, main_figure
 from cloudytools.evaluate.dataset_command import evaluated
+from cloudytools.evaluate.views import view_of
 from cloudytools.experiment import Data
 from cloudytools.export import write
 
@@ -123,11 +123,7 @@ class _Calibration:
 
 def feeds_of(model: Model, sample: Sample) -> dict[str, NDArray[Any]]:
     """What goes into the session for one sample, by input name."""
-    height_px, width_px = sample.shape
-    camera = sample.camera or Camera(Intrinsics.from_fov(width_px, height_px, ASSUMED_FOV_RAD))
-    view = model.view(camera)
-    if sample.background is not None:
-        view = model.with_background(view, sample.background)
+    view = view_of(model, sample)
     return model.feeds([model.fit(sample.picture, view)], [view])
 
 

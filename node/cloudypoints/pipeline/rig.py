@@ -150,16 +150,15 @@ class Rig:
         `out` (H, W) of POINT is filled with the organised cloud; the Cloud may lie in it. A model
         without metres makes no cloud, and a picture that waits for a background is that alone.
         """
-        header = _header(shot, drops)
         if self._gives_metres and not shot.sight.waits:
-            yield from self._projected(shot, header, out)
+            yield from self._projected(shot, drops, out)
         else:
-            yield from self._as_seen(shot, header)
+            yield from self._as_seen(shot, drops)
 
-    def _as_seen(self, shot: Shot, header: Header) -> Iterator[Message]:
+    def _as_seen(self, shot: Shot, drops: int) -> Iterator[Message]:
         """What the model says itself: nothing in it is metric."""
         assert shot.result is not None
-        form, result = self.model.card.depth, shot.result
+        form, result, header = self.model.card.depth, shot.result, _header(shot, drops)
         if shot.sight.waits and self._gives_metres:
             yield unknown(header, shot.sight.obstacles.tables, _LEARNING)
         elif form != "none" and not shot.sight.waits:
@@ -167,7 +166,7 @@ class Rig:
         yield from _pictured(header, result)
         self._last = header, result, _NO_DEPTH
 
-    def _projected(self, shot: Shot, header: Header, out: Array) -> Iterator[Message]:
+    def _projected(self, shot: Shot, drops: int, out: Array) -> Iterator[Message]:
         """The frame in metres."""
         assert shot.result is not None
         sight, cloud, result = shot.sight, self._settings.cloud, shot.result
@@ -180,7 +179,7 @@ class Rig:
         points = strided(points, cloud.stride)
         if cloud.layout == "compact":
             points = voxel_thinned(compact(points), cloud.voxel_m)
-        header = _above(header, ground)
+        header = _above(_header(shot, drops), ground)
         yield Cloud(replace(header, intrinsics=sight.cloud_intrinsics), points)
         yield self._obstacles(header, metres, shot, ground)
         yield scale_message(header, ground, sight.view.camera.mount.height_m)
@@ -328,13 +327,13 @@ def _pictured(header: Header, result: Result) -> Iterator[Message]:
 
 
 def _above(header: Header, ground: Ground) -> Header:
-    """The header of a camera over this ground, now that the cloud is there."""
+    """The header of a camera over this ground."""
     placed = tuple(ground.mount.vehicle_from_camera.ravel().tolist())
-    ledger = replace(header.ledger, projected_ns=utc_ns())
-    return replace(header, ledger=ledger, scale=ground.state, vehicle_from_camera=placed)
+    return replace(header, scale=ground.state, vehicle_from_camera=placed)
 
 
 def _header(shot: Shot, drops: int) -> Header:
+    """Of what is projected by now."""
     return replace(
         shot.sight.header,
         frame=shot.frame_index,

@@ -80,14 +80,15 @@ _BY_POINT: dict[str, Callable[[Array, Matrix], Floats]] = {
 MODES = (*_BY_POINT, "confidence")
 
 
-def coloured(mode: str, cloud: Array, budget: int, vehicle_from_camera: Matrix) -> Floats:
-    """(N, 3) colours, by one of MODES, of what `thinned` leaves of a cloud."""
+def coloured(
+    mode: str, points: Array, vehicle_from_camera: Matrix, cloud: Array, budget: int
+) -> Floats:
+    """(N, 3) colours, by one of MODES, of the points that `thinned(cloud, budget)` left."""
     if mode != "confidence":
-        return _BY_POINT[mode](thinned(cloud, budget), vehicle_from_camera)
+        return _BY_POINT[mode](points, vehicle_from_camera)
     if cloud.ndim == 2:
         return _floats(turbo(1 - thinned(confidence_of(cloud), budget)))
-    unknown = np.full(thinned(cloud, budget).shape, np.nan)  # a compact cloud has no neighbours
-    return _floats(turbo(unknown))
+    return _floats(turbo(np.full(points.shape, np.nan)))  # a compact cloud has no neighbours
 
 
 def greyed(colours: Floats) -> Floats:

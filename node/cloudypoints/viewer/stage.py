@@ -61,7 +61,7 @@ class Stage:
             self._layers[feed.name] = Layer(self._open3d, self._scene, feed.name)
         points = thinned(cloud.points, budget)
         places_m = places(points)
-        colours = coloured(self.mode, cloud.points, budget, matrix)[: len(places_m)]
+        colours = coloured(self.mode, points, matrix, cloud.points, budget)[: len(places_m)]
         material = self._material(cloud.points.size / max(1, points.size))
         layer = self._layers[feed.name]
         layer.show(places_m, colours if live else greyed(colours), matrix, material)

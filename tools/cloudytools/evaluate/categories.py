@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -23,13 +23,13 @@ from rich.progress import track
 from rich.table import Table
 
 from cloudypoints.capture import open_source
-from cloudypoints.errors import ConfigError, MissingExtra, SourceEnded, SourceError
-from cloudypoints.geometry import Camera, Intrinsics
+from cloudypoints.errors import ConfigError, MissingExtra, SourceError
+from cloudypoints.geometry import Camera
 from cloudypoints.inference import Model
 from cloudypoints.messages import CATEGORY_NAMES, Category
 from cloudytools import metrics, pictures
 from cloudytools.data.cityscapes import LABELS
-from cloudytools.evaluate.dataset import ASSUMED_FOV_RAD
+from cloudytools.evaluate.views import camera_for, frames_of
 
 _TRAIN_IDS = [category for _, category, counted in LABELS.values() if counted]
 _LEFT_OPEN = 255
@@ -133,28 +133,11 @@ def on_grid(labels: Labels, shape: tuple[int, ...]) -> Labels:
 
 def seen_by(model: Model, picture: NDArray[np.uint8], camera: Camera | None) -> Labels:
     """The model's categories of the whole picture, on the picture's part of its grid."""
-    height, width = picture.shape[:2]
-    view = model.view(camera or Camera(Intrinsics.from_fov(width, height, ASSUMED_FOV_RAD)))
+    view = model.view(camera_for(camera, picture.shape))
     labels = model.infer([picture], [view])[0].labels
     assert labels is not None  # looked at in run
     left, top, wide, high = view.inner
     return labels[top : top + high, left : left + wide]
-
-
-def pictures_of(source: str, every_s: float) -> Iterator[tuple[NDArray[np.uint8], Camera | None]]:
-    """A picture in every so many seconds, with the camera that the source knows."""
-    opened = open_source(source)
-    due_ns = None
-    try:
-        while True:
-            frame = opened.read()
-            if due_ns is None or frame.stamp_ns >= due_ns:
-                due_ns = frame.stamp_ns + round(every_s * 1e9)
-                yield frame.picture, opened.camera
-    except SourceEnded:
-        return
-    finally:
-        opened.close()
 
 
 def add(commands: Any) -> None:
@@ -206,10 +189,11 @@ def _labeller(chosen: argparse.Namespace) -> Any:
 
 
 def _measured(chosen: argparse.Namespace, model: Model, source: str, label: Any) -> Agreement:
-    agreement = Agreement()
-    frames = pictures_of(source, chosen.every)
-    for picture, camera in track(frames, Path(source).name, transient=True):
-        said = seen_by(model, picture, camera)
+    agreement, opened = Agreement(), open_source(source)
+    frames = frames_of(opened, chosen.every)
+    for frame in track(frames, Path(source).name, transient=True):
+        picture = frame.picture
+        said = seen_by(model, picture, opened.camera)
         reference = on_grid(label(picture), said.shape)
         agreement.add(said, reference)
         if chosen.pictures is not None:

@@ -19,15 +19,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cloudypoints.errors import SourceError
-from cloudypoints.geometry import Camera, Intrinsics
 from cloudypoints.inference import Model, Result
 from cloudypoints.messages import CATEGORY_NAMES, Category
 from cloudytools import augment, metrics
 from cloudytools.data import Dataset, Sample
+from cloudytools.evaluate.views import view_of
 
 _RANGES = {f"{a} to {b} m": (a, b) for a, b in itertools.pairwise((0, 5, 10, 20, 40, 80))}
 FARTHEST_M = 80.0  # of the truth that counts, as papers have it
-ASSUMED_FOV_RAD = 1.2  # of pictures whose dataset knows no camera
 # The figure that ranks samples and decides a promotion, best first; whether less of it is better.
 MAIN = {"abs_rel": True, "whdr": True, "mean_iou": False, "mask_iou": False}
 _PAIRS = 2000  # a sample, that WHDR is measured on
@@ -133,11 +132,7 @@ def measured_samples(
 
 def measure(model: Model, sample: Sample) -> Measured:
     """Infer one sample as the node would, and compare on the model's grid."""
-    height_px, width_px = sample.shape
-    camera = sample.camera or Camera(Intrinsics.from_fov(width_px, height_px, ASSUMED_FOV_RAD))
-    view = model.view(camera)
-    if sample.background is not None:
-        view = model.with_background(view, sample.background)
+    view = view_of(model, sample)
     fitted = model.fit(sample.picture, view)
     (result,) = model.infer_fitted([fitted], [view])
     left, top, width, height = view.inner

@@ -18,13 +18,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cloudypoints.capture import open_source
-from cloudypoints.errors import ConfigError, NoMessage, SourceEnded
+from cloudypoints.errors import ConfigError, NoMessage
 from cloudypoints.input_statistics import DEPTH_NAMES, PICTURE_NAMES, picture_statistics
 from cloudypoints.messages import Status
 from cloudypoints.subscriber import subscribe
 from cloudypoints.timing import Deadline
 from cloudypoints.wire import decode
 from cloudytools.data.reference import Reference, Tally
+from cloudytools.evaluate.views import frames_of
 
 STREETS = Path(__file__).with_name("street_statistics.json")  # the embedded model's training data
 _WATCHED, _DRIFTED = 1.0, 2.0  # standard deviations
@@ -151,17 +152,8 @@ def _of_lines(path: Path) -> Iterator[tuple[str, Figures]]:
 def _of_pictures(source: str, every_s: float) -> Iterator[tuple[str, Figures]]:
     """Pictures alone: without a model there is no depth."""
     opened = open_source(source)
-    due_ns = None
-    try:
-        while True:
-            frame = opened.read()
-            if due_ns is None or frame.stamp_ns >= due_ns:
-                due_ns = frame.stamp_ns + round(every_s * 1e9)
-                yield opened.name, picture_statistics(frame.picture)
-    except SourceEnded:
-        return
-    finally:
-        opened.close()
+    for frame in frames_of(opened, every_s):
+        yield opened.name, picture_statistics(frame.picture)
 
 
 def _moved(name: str, seen: float, reference: Reference) -> Drift:

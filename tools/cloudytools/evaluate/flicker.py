@@ -28,12 +28,12 @@ from rich.table import Table
 from cloudypoints.capture import open_source
 from cloudypoints.config import settings_from
 from cloudypoints.errors import SourceEnded, SourceError
-from cloudypoints.geometry import Camera, Intrinsics
+from cloudypoints.geometry import Camera
 from cloudypoints.inference import Model
 from cloudypoints.messages import Depth, Image
 from cloudypoints.pipeline.perception import Perception
 from cloudytools import pictures
-from cloudytools.evaluate.dataset import ASSUMED_FOV_RAD
+from cloudytools.evaluate.views import camera_for
 
 _NOISE = 6.0  # levels of 255, of the blurred picture
 _LEAST_STATIC = 0.05  # of the pixels; with fewer a camera moves
@@ -104,9 +104,7 @@ def clip_of(model: Model, source: str, frames: int) -> Clip:
 
 
 def _by_network(model: Model, picture: NDArray[np.uint8], camera: Camera | None) -> Floats:
-    height, width = picture.shape[:2]
-    view = model.view(camera or Camera(Intrinsics.from_fov(width, height, ASSUMED_FOV_RAD)))
-    return model.infer([picture], [view])[0].depth
+    return model.infer([picture], [model.view(camera_for(camera, picture.shape))])[0].depth
 
 
 def static_pixels(grey: Floats) -> NDArray[np.bool_]:

@@ -12,10 +12,10 @@ import cv2
 import numpy as np
 
 from cloudypoints.errors import MissingExtra
-from cloudypoints.geometry import Camera, Intrinsics
 from cloudytools import pictures
-from cloudytools.evaluate.dataset import ASSUMED_FOV_RAD, FARTHEST_M, MAIN, Measured
+from cloudytools.evaluate.dataset import FARTHEST_M, MAIN, Measured
 from cloudytools.evaluate.scatter import scatter
+from cloudytools.evaluate.views import camera_for
 
 _STYLE = """
 body { font: 15px/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 1200px; color: #1d2430 }
@@ -180,9 +180,7 @@ def _scatter(measured: Measured) -> str:
     """The best sample's depth as points, where it is in metres."""
     if "abs_rel" not in measured.figures:
         return ""
-    height_px, width_px = measured.result.depth.shape
-    assumed = Camera(Intrinsics.from_fov(width_px, height_px, ASSUMED_FOV_RAD))
-    camera = measured.sample.camera or assumed
+    camera = camera_for(measured.sample.camera, measured.result.depth.shape)
     content = io.BytesIO()
     try:
         figure = scatter(measured.result.depth, camera, measured.result.picture)
