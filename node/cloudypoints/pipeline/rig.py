@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cloudypoints.capture import Frame
+from cloudypoints.capture.packets import Moment, Packet
 from cloudypoints.compact import Compactor, check_installed
 from cloudypoints.config import CameraSettings, NodeSettings
 from cloudypoints.errors import CalibrationError
@@ -31,6 +32,7 @@ from cloudypoints.messages import (
     Obstacles,
     Relative,
     Setup,
+    Video,
 )
 from cloudypoints.pipeline.background import FileBackground, MedianBackground, background_of
 from cloudypoints.pipeline.shot import Shot, Sight
@@ -200,6 +202,34 @@ class Rig:
             shot.sight.view.camera.distortion, settings.step_per_m, settings.jpeg_quality
         )
         return compactor.message(header, depth_m, shot.result.picture, shot.result.labels)
+
+    def video(self, moment: Moment, packet: Packet) -> Video:
+        """A packet of the source's, as it is; for the output's thread."""
+        width_px, height_px = packet.size_px[:: -1 if packet.quarter_turns % 2 else 1]
+        source = self._camera_of(width_px, height_px)
+        header = Header(
+            camera=self.name,
+            frame=moment.index,
+            stamp_ns=moment.stamp_ns,
+            clock=moment.clock,
+            ledger=Ledger(captured_ns=moment.captured_ns),
+            model=self.model.card.name,
+            digest=self.model.digest,
+            calibration=source.calibration,
+            vehicle_from_camera=tuple(source.mount.vehicle_from_camera.ravel().tolist()),
+            intrinsics=astuple(source.intrinsics),
+        )
+        matrix, colour_range = packet.colours
+        return Video(
+            header,
+            np.frombuffer(packet.content, np.uint8),
+            packet.coding,
+            packet.key,
+            packet.shown,
+            packet.quarter_turns,
+            matrix,
+            colour_range,
+        )
 
     def stale(self, reason: str) -> Obstacles | None:
         """What to say of obstacles while no frames come; None where nothing was said of any yet.
