@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import itertools
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
@@ -56,13 +56,13 @@ def key_before(recording: Recording, name: str, place_ns: int, first_ns: int) ->
 
 
 def shown(
-    videos: Iterator[Video], where: str, faults: Counter[str]
+    videos: Iterable[Video], where: str, faults: Counter[str]
 ) -> Iterator[tuple[Header, Shot]]:
     """Each picture that the node had, with the header of its packet. Raises SourceError."""
     coming: dict[int, Video] = {}  # by place, until their pictures have been decoded
 
     def coded() -> Iterator[tuple[int, int, Coded]]:
-        for place, video in enumerate(videos):
+        for place, video in enumerate(_decodable(videos, faults)):
             coming[place] = video
             content = video.packet.tobytes()
             colours = video.colour_matrix, video.colour_range
@@ -74,6 +74,23 @@ def shown(
         if video.shown:
             develop = partial(_upright, shot, video.quarter_turns)
             yield video.header, replace(shot, number=video.header.frame, develop=develop)
+
+
+def _decodable(videos: Iterable[Video], faults: Counter[str]) -> Iterator[Video]:
+    """From a key picture on, and behind packets that are not in the recording from the next.
+
+    A decoder would show those in between, made of pictures that are not theirs.
+    """
+    last = Header("")
+    begun = False
+    for video in videos:
+        header = video.header
+        follows = header.session == last.session and header.seq == last.seq + 1
+        begun = video.key or (begun and follows)
+        last = header
+        faults["withheld"] += not begun
+        if begun:
+            yield video
 
 
 def _upright(shot: Shot, quarter_turns: int) -> Picture:
