@@ -32,10 +32,10 @@ TOPICS = ["setup", "obstacles", "scale", "depth", "labels", "video"]
 
 def frames_of(name: object, **settings: Any) -> list[Frame]:
     frames = []
-    with closing(open_source(str(name), CaptureSettings(pace=0, **settings))) as source:
-        with suppress(SourceEnded):
-            while True:
-                frames.append(source.read())
+    source = open_source(str(name), CaptureSettings(pace=0, **settings))
+    with closing(source), suppress(SourceEnded):
+        while True:
+            frames.append(source.read())
     return frames
 
 

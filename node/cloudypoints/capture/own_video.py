@@ -46,13 +46,16 @@ def key_before(recording: Recording, name: str, place_ns: int, first_ns: int) ->
     back_ns = _KEY_STEP_NS
     while place_ns > first_ns:
         begin_ns = max(first_ns, place_ns - back_ns)
-        logged = packets(recording, name, begin_ns)
-        before = itertools.takewhile(lambda entry: entry[0] <= place_ns, logged)
-        keys_ns = [at_ns for at_ns, video in before if video.key]
+        keys_ns = _keys_ns(packets(recording, name, begin_ns), place_ns)
         if keys_ns:
             return keys_ns[-1]
         place_ns, back_ns = begin_ns, 2 * back_ns
     return first_ns
+
+
+def _keys_ns(logged: Iterator[tuple[int, Video]], end_ns: int) -> list[int]:
+    until = itertools.takewhile(lambda entry: entry[0] <= end_ns, logged)
+    return [at_ns for at_ns, video in until if video.key]
 
 
 def shown(

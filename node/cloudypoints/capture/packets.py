@@ -1,8 +1,8 @@
 """A source's own packets, passed on beside its pictures as they came: nothing is coded anew.
 
 A `Passage` stands beside a feed's decoder and makes of each packet what others can read: one
-picture in Annex B with its parameter sets, or a whole JPEG. A `Tape` takes them from the thread that
-captures to the one that publishes, as live pictures on that way give way to newer ones.
+picture in Annex B with its parameter sets, or a whole JPEG. A `Tape` takes them from the thread
+that captures to the one that publishes, as live pictures on that way give way to newer ones.
 """
 
 from __future__ import annotations

@@ -129,7 +129,7 @@ class VideoFeed:
         return time_ns >= self._from_ns
 
     def _mark_of(self, packet: Packet[VideoStream]) -> tuple[int, int, int]:
-        """Kept with its picture through the decoder: arrival, sender's time, place in the passage."""
+        """Kept with its picture by the decoder: arrival, sender's time, place in the passage."""
         passed = self._passage.take(packet) if self._passage is not None else -1
         return (utc_ns(), _sent_ns(packet), passed) if self._place.live else (0, 0, passed)
 

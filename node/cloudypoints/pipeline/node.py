@@ -162,8 +162,7 @@ class Node:
         cameras = self.settings.camera
         with ThreadPoolExecutor(len(cameras) + 1, "open") as pool:
             opening = {
-                name: pool.submit(self._open_camera, camera)
-                for name, camera in cameras.items()
+                name: pool.submit(self._open_camera, camera) for name, camera in cameras.items()
             }
             model = pool.submit(
                 Model.open, inference.model, provider=inference.provider, threads=inference.threads
