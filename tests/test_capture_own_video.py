@@ -24,6 +24,7 @@ from cloudypoints.verify import Question, verify
 from film import film
 from onnx_models import ground_model, saved
 from test_capture_packets import H265, jpegs
+from test_capture_video import cut, damaged, turned
 
 FRAMES = 60
 GOP = 12
@@ -124,6 +125,32 @@ def test_a_jpeg_drive_is_compressed_images_to_others(folder, model):
     assert {image.format for *_, image in found} == {"jpeg"}
     first = cv2.imdecode(np.frombuffer(found[0][-1].data, np.uint8), cv2.IMREAD_COLOR)
     assert first.shape == (240, 320, 3)
+
+
+def glued(folder: Path) -> Path:
+    """Two drives one behind the other, the second of another size."""
+    small = film(folder / "small.ts", range(20))
+    large = film(folder / "large.ts", range(20, 40), size_px=(480, 360))
+    (folder / "glued.ts").write_bytes(small.read_bytes() + large.read_bytes())
+    return folder / "glued.ts"
+
+
+@pytest.mark.parametrize(
+    ("name", "made"),
+    [
+        ("turned", lambda folder: turned(film(folder / "upright.mp4", range(3)), 90)),
+        ("glued", glued),
+        ("mp4", lambda f: damaged(film(f / "d.mp4", range(100), gop=5), 0.4, 0.5, every=97)),
+        ("ts", lambda f: damaged(film(f / "d.ts", range(100)), 0.4, 0.5, every=97)),
+        ("cut", lambda f: cut(film(f / "c.mkv", range(100)), 0.5)),
+    ],
+)
+def test_a_drive_with_faults_is_that_drive_again(name, made, folder, model):
+    (folder / name).mkdir()
+    path = made(folder / name)
+    original, again = frames_of(path), frames_of(recorded(path, model))
+    assert [*map(told, again)] == [*map(told, original)]
+    assert all(map(np.array_equal, [f.picture for f in again], [f.picture for f in original]))
 
 
 @pytest.mark.parametrize("place", [0, 1, 30, 59])

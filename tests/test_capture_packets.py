@@ -14,7 +14,7 @@ import pytest
 
 from cloudypoints.capture import CaptureSettings, Frame, RecordedSource, open_source
 from cloudypoints.capture.annexb import kinds_in
-from cloudypoints.capture.packets import Moment, Packet, Tape, pass_packets
+from cloudypoints.capture.packets import Moment, Packet, Passage, Tape, pass_packets
 from cloudypoints.capture.video import rgb
 from cloudypoints.errors import SourceEnded, SourceError
 from film import film, number_of
@@ -202,3 +202,41 @@ def test_a_tape_that_nobody_empties_is_bounded_and_goes_on_with_a_key_picture():
     assert [moment.index for moment, _ in tape.take()] == [7, 8]
     assert faults["withheld"] == 4
     assert tape.take() == []
+
+
+def unit(*kinds: int) -> Any:
+    """A packet of units of these kinds."""
+    return av.Packet(b"".join(b"\0\0\1" + bytes([kind, 1]) for kind in kinds))
+
+
+@pytest.fixture
+def passage(tmp_path):
+    faults = Counter[str]()
+    with av.open(str(film(tmp_path / "a.h264", range(3)))) as container:
+        yield Passage(container.streams.video[0], "a.h264", faults), faults
+
+
+def test_packets_wait_for_their_picture_and_those_of_broken_ones_go_before_the_next(passage):
+    passing, faults = passage
+    for _ in range(2):
+        passing.take(unit(1))
+    places = [passing.take(packet) for packet in (unit(7, 8, 5), unit(1), unit(1), unit(1))]
+    assert places == [3, 4, 5, 6]
+    assert passing.up_to(1, 0) == ()
+    assert [packet.shown for packet in passing.up_to(4, 0)] == [False, True]
+    assert [packet.shown for packet in passing.up_to(6, 0)] == [False, True]
+    assert faults["withheld"] == 2
+
+
+def test_where_b_frames_begin_in_mid_stream_it_waits_for_a_key_picture(passage):
+    passing, faults = passage
+    for packet in (unit(7, 8, 5), unit(1), unit(1), unit(1)):
+        passing.take(packet)
+    assert len(passing.up_to(3, 0)) == 3
+    assert passing.up_to(2, 0) == ()  # shown after one that was coded later
+    passing.take(unit(1))
+    assert passing.up_to(5, 0) == ()
+    passing.take(unit(7, 8, 5))
+    (packet,) = passing.up_to(6, 0)
+    assert packet.key
+    assert faults["withheld"] == 2

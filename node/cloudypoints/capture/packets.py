@@ -75,7 +75,7 @@ class Passage:
         self._waiting_bytes = 0
         self._begun = False
         self._taken = 0
-        self._last_pts = -math.inf
+        self._last_shown = 0  # its place
 
     def take(self, packet: AvPacket[Any]) -> int:
         """Its place in the passage, before it goes into the decoder."""
@@ -88,7 +88,6 @@ class Passage:
             content, self._begun = with_parameters(
                 _NAMES[self._codec], content, self._stream.codec_context.extradata or b""
             )
-        self._begun = self._begun and self._in_order(packet)
         if self._waiting_bytes + len(content) > _MOST_BYTES:
             self._forget()
         if not self._begun:
@@ -100,6 +99,9 @@ class Passage:
 
     def up_to(self, place: int, quarter_turns: int) -> tuple[Packet, ...]:
         """Those whose picture has come, and those before it that have none."""
+        if place < self._last_shown:  # a stream that has begun to have B-frames
+            self._forget()
+        self._last_shown = place
         packets = []
         context = self._stream.codec_context
         while self._waiting and self._waiting[0][0] <= place:
@@ -133,14 +135,6 @@ class Passage:
         except error_type:
             self._forget()
             return b""
-
-    def _in_order(self, packet: AvPacket[Any]) -> bool:
-        """A picture before one that was coded earlier: a B-frame, or the stream began anew."""
-        if packet.pts is None:
-            return True
-        rises = packet.pts > self._last_pts
-        self._last_pts = packet.pts
-        return rises
 
     def _forget(self) -> None:
         self._faults["withheld"] += len(self._waiting)
