@@ -73,6 +73,7 @@ class OwnFeed:
             raise SourceError(f"{info.path}: no pictures in it: record the topic image or video")
         self._name = one_of(str(info.path), "camera", sorted(seen), camera)
         self._kind = seen[self._name]
+        self.camera: Camera | None
         self._start_ns, first = self._first()
         self.clock: Clock = "media" if first.clock == "media" else "recorded"
         self.origin_ns = first.stamp_ns
@@ -89,10 +90,8 @@ class OwnFeed:
     def __iter__(self) -> Iterator[Shot]:
         """Every picture from there on."""
         early_ns = self._start_ns + max(0, self._from_ns - _EARLY_NS)
-        if self._kind == "image":
-            shots = (self._shot(image) for _, image in self._pictures(early_ns))
-        else:
-            shots = self._video_shots(early_ns)
+        of_kind = self._video_shots if self._kind == "video" else self._image_shots
+        shots = of_kind(early_ns)
         return itertools.dropwhile(lambda shot: (shot.media_ns or 0) < self._from_ns, shots)
 
     def close(self) -> None:
@@ -104,15 +103,12 @@ class OwnFeed:
         setup = _setup_of(self._recording, self._name)
         if self._kind == "video":
             start_ns, video = next(packets(self._recording, self._name))
-            header = video.header
-            self.camera = setup.camera if setup else _camera_in(header)
-            return start_ns, header
+            self.camera = setup.camera if setup else _camera_in(video.header)
+            return start_ns, video.header
         start_ns, image = next(self._pictures(None))
         height_px, width_px = image.picture.shape[:2]
         self._inner: Inner = setup.inner if setup else (0, 0, width_px, height_px)
-        _left, _top, width_px, height_px = self._inner
-        camera = setup.camera.resized(width_px, height_px) if setup else _camera_in(image.header)
-        self.camera: Camera | None = camera
+        self.camera = setup.camera.resized(*self._inner[2:]) if setup else _camera_in(image.header)
         return start_ns, image.header
 
     def _video_shots(self, from_ns: int) -> Iterator[Shot]:
@@ -121,6 +117,9 @@ class OwnFeed:
         videos = (video for _, video in packets(self._recording, self._name, begin_ns))
         for header, shot in shown(videos, str(self._recording.path), self._faults):
             yield replace(shot, media_ns=header.stamp_ns - self.origin_ns)
+
+    def _image_shots(self, from_ns: int) -> Iterator[Shot]:
+        return (self._shot(image) for _, image in self._pictures(from_ns))
 
     def _pictures(self, from_ns: int | None) -> Iterator[tuple[int, Image]]:
         """(log time, picture) from this log time on."""
