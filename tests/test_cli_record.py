@@ -20,7 +20,7 @@ from cloudypoints.cli import main
 from cloudypoints.recording import Recording
 from cloudypoints.recording.repair import COMPLETE, check
 from film import film
-from onnx_models import ground_model, saved
+from onnx_models import card_of, ground_model, saved
 from peers import LIMIT_S, RawNode, until
 from ports import free_port
 from recordings import facts_of, frame, frames, no_file_above, obstacles, record
@@ -257,6 +257,20 @@ def test_a_drives_own_packets_are_recorded_in_place_of_pictures(node, tmp_path, 
     assert counts["video/front"] == counts["depth/front"] == FRAMES
     assert not {"image/front", "cloud/front"} & counts.keys()
     model = node[node.index("--model") + 1]
+    assert main(["verify", str(tmp_path / "a.mcap"), "--model", model]) == 0
+    assert "identical" in capfd.readouterr().out
+
+
+def test_a_live_sources_packets_are_all_recorded_whatever_gave_way_in_the_node(
+    node, tmp_path, capfd
+):
+    model = saved(tmp_path, ground_model(card_of(), delay=60), "slow.onnx")
+    node[node.index("--model") + 1] = model
+    assert main([*node, "--video", "--mode", "live", "--pace", "10"]) == 0
+    with Recording(tmp_path / "a.mcap") as recording:
+        counts = recording.info().counts
+    assert counts["video/front"] == FRAMES
+    assert 0 < counts["depth/front"] < FRAMES
     assert main(["verify", str(tmp_path / "a.mcap"), "--model", model]) == 0
     assert "identical" in capfd.readouterr().out
 
