@@ -91,7 +91,8 @@ class VideoFeed:
         if self._passage is not None:
             self.pass_packets()  # anew: another key picture must come first
         for packet in self._packets():
-            packet.opaque = self._mark_of(packet)
+            if self._place.live or self._passage is not None:
+                packet.opaque = self._mark_of(packet)
             for frame in self._decoded(packet):
                 shot = self._shot(frame)
                 if shot is not None and self._wanted(shot):
