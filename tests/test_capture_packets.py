@@ -228,6 +228,19 @@ def test_packets_wait_for_their_picture_and_those_of_broken_ones_go_before_the_n
     assert faults["withheld"] == 2
 
 
+def test_behind_a_packet_that_cannot_be_read_it_waits_for_a_key_picture(tmp_path):
+    faults = Counter[str]()
+    with av.open(str(film(tmp_path / "a.mp4", range(20), gop=10))) as container:
+        passing = Passage(container.streams.video[0], "a.mp4", faults)
+        packets = [packet for packet in container.demux(video=0) if packet.size]
+        packets[5] = av.Packet(b"\xff" * 20)  # a unit longer than its packet
+        for packet in packets:
+            passing.take(packet)
+        assert len(passing.up_to(6, 0)) == 5
+        assert [packet.key for packet in passing.up_to(20, 0)] == [True] + [False] * 9
+    assert faults["withheld"] == 5
+
+
 def test_where_b_frames_begin_in_mid_stream_it_waits_for_a_key_picture(passage):
     passing, faults = passage
     for packet in (unit(7, 8, 5), unit(1), unit(1), unit(1)):

@@ -121,7 +121,7 @@ class Passage:
         return tuple(packets)
 
     def _converted(self, packet: AvPacket[Any]) -> bytes:
-        """Empty where it is damaged."""
+        """Empty where it is damaged: then those that follow wait for a key picture."""
         import av
 
         content = bytes(packet)
@@ -133,7 +133,8 @@ class Passage:
             # A copy, as the filter takes what it is given.
             return b"".join(bytes(part) for part in self._filter.filter(av.Packet(content)))
         except error_type:
-            self._forget()
+            self._begun = False
+            self._faults["withheld"] += 1
             return b""
 
     def _forget(self) -> None:
