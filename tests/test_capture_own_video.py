@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from mcap.reader import make_reader
 from mcap_protobuf.decoder import DecoderFactory
+from rerun import VideoCodec
 
 from cloudypoints import wire
 from cloudypoints.capture import CaptureSettings, Frame, RecordedSource, open_source
@@ -25,6 +26,7 @@ from film import film
 from onnx_models import ground_model, saved
 from test_capture_packets import H265, jpegs
 from test_capture_video import cut, damaged, turned
+from test_recording_others import loaded
 
 FRAMES = 60
 GOP = 12
@@ -91,6 +93,19 @@ def test_the_official_reader_gives_the_stream_that_decodes_to_the_same_pictures(
     original = frames_of(drive)
     assert len(pictures) == len(original) == FRAMES
     assert all(np.array_equal(rgb(a), b.picture) for a, b in zip(pictures, original, strict=True))
+
+
+def test_rerun_takes_it_for_a_video(recording):
+    columns: dict[str, list[Any]] = {"VideoStream:codec": [], "VideoStream:sample": []}
+    for entity, name, values in loaded(recording):
+        if entity == "/front/video" and name in columns:
+            columns[name] += values
+    assert [codec for (codec,) in columns["VideoStream:codec"]] == [VideoCodec.H264.value] * FRAMES
+    with Recording(recording) as opened:
+        videos = [wire.decode(message.parts) for message in opened.messages(["video"])]
+    for (sample,), video in zip(columns["VideoStream:sample"], videos, strict=True):
+        assert isinstance(video, Video)
+        assert bytes(sample) == video.packet.tobytes()
 
 
 def test_each_message_is_one_picture_that_is_not_larger_than_its_packet(drive, recording):
