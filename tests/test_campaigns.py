@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import pytest
 
 from cloudypoints.recording import Recorder, RecordSettings
-from cloudytools.campaigns.__main__ import main
 from cloudytools.campaigns.again import again, drives_in
 from cloudytools.campaigns.damage import Outcome as Damages
 from cloudytools.campaigns.damage import damage
@@ -87,8 +89,10 @@ def test_drives_are_seen_again_in_rounds_until_there_are_enough_frames(tmp_path)
     assert broken.wrong[0].startswith("nowhere.mp4: 'nowhere.mp4': no such file")
 
 
-def test_the_command_says_what_came_out(capsys):
-    assert main(["damage", "--times", "5"]) == 0
-    said = capsys.readouterr().out.splitlines()
+def test_the_command_says_what_came_out():
+    """In a process of its own: the memory is that of the whole process."""
+    command = [sys.executable, "-m", "cloudytools.campaigns", "damage", "--times", "5"]
+    done = subprocess.run(command, check=True, capture_output=True, text=True)
+    said = done.stdout.splitlines()
     assert said[0].startswith("5 damaged files: ")
     assert said[1] == "every promise held"

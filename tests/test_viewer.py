@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from cloudypoints.colours import CATEGORY_ON_DARK, by_distance, by_height
+from cloudypoints.colours import CATEGORY_ON_DARK, by_distance, by_height, turbo
 from cloudypoints.errors import DisplayError, VersionError
 from cloudypoints.geometry import Mount
 from cloudypoints.messages import POINT, Category, Cloud, Header, Ledger, Status
@@ -18,7 +18,7 @@ from cloudypoints.viewer.display import open_display
 from cloudypoints.viewer.feeds import Feeds
 from cloudypoints.viewer.layer import size_for
 from cloudypoints.viewer.pace import EASY_S, FEWEST_POINTS, SLOWEST_S, START_POINTS, Pace
-from cloudypoints.viewer.points import MODES, greyed, places, thinned
+from cloudypoints.viewer.points import MODES, coloured, greyed, places, thinned
 from cloudypoints.viewer.scenery import RINGS_M, grid_segments, ring_labels, ring_segments
 from cloudypoints.viewer.words import drawn_line, facts, facts_without_cloud, notice
 from streets import HEADER, MOUNT, PINK, Clock, Told, obstacles, wall
@@ -41,9 +41,10 @@ def test_thinning_keeps_every_point_where_there_is_room():
 @pytest.mark.parametrize("shape", [(60, 80), (4800,), (1, 4800), (4800, 1)])
 @pytest.mark.parametrize("mode", MODES)
 def test_what_is_left_can_be_placed_and_coloured(shape, mode):
-    kept = thinned(wall().reshape(shape), 1000)
+    cloud = wall().reshape(shape)
+    kept = thinned(cloud, 1000)
     assert len(places(kept)) == len(kept)
-    assert MODES[mode](kept, MOUNT.vehicle_from_camera).shape == (len(kept), 3)
+    assert coloured(mode, cloud, 1000, MOUNT.vehicle_from_camera).shape == (len(kept), 3)
 
 
 def test_thinning_takes_the_same_points_from_every_cloud_of_a_size():
@@ -88,10 +89,11 @@ def test_placing_does_not_write_to_the_message():
         ("depth", by_distance(8.0)),
         ("height", by_height(1.5 + 3)),  # 3 m above a camera that is 1.5 m high
         ("category", CATEGORY_ON_DARK[Category.VEHICLE]),
+        ("confidence", turbo(0.0)),  # a wall seen from the front
     ],
 )
 def test_each_mode_has_its_colours(mode, colour):
-    first = MODES[mode](wall().reshape(-1), MOUNT.vehicle_from_camera)[0]
+    first = coloured(mode, wall(), 4800, MOUNT.vehicle_from_camera)[0]
     np.testing.assert_allclose(first * 255, colour, atol=0.01)
     assert first.dtype == np.float32
 

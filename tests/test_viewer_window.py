@@ -296,7 +296,9 @@ def test_the_cross_closes_it_too_and_who_is_waited_for_is_said(desktop):
 
 
 def test_an_interrupt_closes_the_window_before_it_goes_on(desktop):
-    code = "import sys; from cloudypoints.viewer import view\ntry: view(sys.argv[1])\n"
+    # Tests that run in the background of a shell ignore SIGINT, and so does all that they start.
+    code = "import signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler)\n"
+    code += "from cloudypoints.viewer import view\ntry: view(sys.argv[1])\n"
     code += "except KeyboardInterrupt: print('interrupted')"
     with in_a_process(desktop, code, "tcp://127.0.0.1:9") as process:
         desktop.wait_for(lambda picture: np.count_nonzero(picture > 120) > 500, "words and rings")

@@ -171,9 +171,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--seconds", type=float, default=5.0, metavar="S", help="of the clip (5)")
     parser.add_argument("--every", type=int, default=2, metavar="N", help="n-th frame (2)")
     parser.add_argument("--look", choices=("orbit", "follow", "top", "camera"), default="orbit")
-    parser.add_argument(
-        "--colour", choices=("picture", "depth", "height", "category"), default="picture"
-    )
+    modes = ("picture", "depth", "height", "category", "confidence")
+    parser.add_argument("--colour", choices=modes, default="picture")
     return parser
 
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 _NICE = 10
 _LEAST_PX, _MOST_PX = 160, 4096  # of a picture's sides
 _VIEWS = ("orbit", "follow", "top", "camera")
-_MODES = ("picture", "depth", "height", "category")
+_MODES = ("picture", "depth", "height", "category", "confidence")
 _EPILOG = """\
 examples:
   cloudypoints view                                     the node of this machine

@@ -31,6 +31,7 @@ from cloudypoints.picture.canvas import (
     MUTED,
     NIGHT,
     PANEL,
+    RIGHT,
     SMALL,
     TEXT,
     Box,
@@ -113,6 +114,8 @@ def legend(mode: str) -> Canvas | None:
     elif mode == "height":
         share, ticks_m = np.linspace(0, 1, width), np.array(_HEIGHT_TICKS_M)
         places = (ticks_m - LOW_M) / (HIGH_M - LOW_M)
+    elif mode == "confidence":
+        return _confidence_legend()
     else:
         return None
     canvas[10:16, left : left + width] = turbo(share)
@@ -172,6 +175,15 @@ def _draw_play(canvas: Canvas, play: PlayState, box: Box) -> None:
     lines(canvas, [np.array([[left, 13], [right, 13]])], LINE, width_px=4)
     lines(canvas, [np.array([[left, 13], [here, 13]])], ACCENT, width_px=4)
     dot(canvas, (here, 13), 5, TEXT)
+
+
+def _confidence_legend() -> Canvas:
+    canvas = _blank(*_LEGEND_PX)
+    left, width = 76, _LEGEND_PX[0] - 136
+    canvas[15:21, left : left + width] = turbo(np.linspace(1, 0, width))
+    write(canvas, "unsure", (left - 10, 22), SMALL, align=RIGHT)
+    write(canvas, "sure", (left + width + 10, 22), SMALL)
+    return canvas
 
 
 def _category_legend() -> Canvas:

@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cloudypoints.colours import by_category, by_distance, by_height
+from cloudypoints.colours import by_category, by_distance, by_height, turbo
+from cloudypoints.confidence import confidence_of
 from cloudypoints.messages import Array
 
 Floats = NDArray[np.float32]
@@ -69,13 +70,24 @@ def by_label(points: Array, vehicle_from_camera: Matrix) -> Floats:
     return _floats(by_category(points["label"]))
 
 
-# What a mode is called, in the order of its keys 1, 2, 3, …
-MODES: dict[str, Callable[[Array, Matrix], Floats]] = {
+_BY_POINT: dict[str, Callable[[Array, Matrix], Floats]] = {
     "picture": by_picture,
     "depth": by_depth,
     "height": by_height_above_ground,
     "category": by_label,
 }
+# In the order of their keys 1, 2, 3, …
+MODES = (*_BY_POINT, "confidence")
+
+
+def coloured(mode: str, cloud: Array, budget: int, vehicle_from_camera: Matrix) -> Floats:
+    """(N, 3) colours, by one of MODES, of what `thinned` leaves of a cloud."""
+    if mode != "confidence":
+        return _BY_POINT[mode](thinned(cloud, budget), vehicle_from_camera)
+    if cloud.ndim == 2:
+        return _floats(turbo(1 - thinned(confidence_of(cloud), budget)))
+    unknown = np.full(thinned(cloud, budget).shape, np.nan)  # a compact cloud has no neighbours
+    return _floats(turbo(unknown))
 
 
 def greyed(colours: Floats) -> Floats:

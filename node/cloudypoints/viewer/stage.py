@@ -20,7 +20,7 @@ from cloudypoints.viewer.marks import (
     obstacle_labels,
     obstacle_strokes,
 )
-from cloudypoints.viewer.points import MODES, greyed, places, thinned
+from cloudypoints.viewer.points import coloured, greyed, places, thinned
 from cloudypoints.viewer.scenery import add_ground, draw_strokes, ring_labels
 
 REACH_M = 120.0  # of what is drawn
@@ -61,7 +61,7 @@ class Stage:
             self._layers[feed.name] = Layer(self._open3d, self._scene, feed.name)
         points = thinned(cloud.points, budget)
         places_m = places(points)
-        colours = MODES[self.mode](points, matrix)[: len(places_m)]
+        colours = coloured(self.mode, cloud.points, budget, matrix)[: len(places_m)]
         material = self._material(cloud.points.size / max(1, points.size))
         layer = self._layers[feed.name]
         layer.show(places_m, colours if live else greyed(colours), matrix, material)

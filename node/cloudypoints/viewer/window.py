@@ -235,7 +235,7 @@ class Window:
     def _keys(self) -> dict[int, Callable[[], None]]:
         """What each key does."""
         key = self._open3d.visualization.gui.KeyName
-        modes = (key.ONE, key.TWO, key.THREE, key.FOUR)
+        modes = (key.ONE, key.TWO, key.THREE, key.FOUR, key.FIVE)
         views = (key.O, key.F, key.T, key.C)
         actions = {
             key.EQUALS: lambda: self._stage.resize_points(1.25),

@@ -11,7 +11,7 @@ from cloudypoints.picture.words import age_words, state_colour
 from cloudypoints.viewer.feeds import SILENT_S, Feed, Feeds
 
 KEYS = (
-    ("1 2 3 4", "colour by picture, depth, height, category"),
+    ("1 2 3 4 5", "colour by picture, depth, height, category, confidence"),
     ("O", "orbit: drag turns, Ctrl + drag shifts, wheel goes nearer"),
     ("F", "follow: from behind, looking at the nearest obstacle"),
     ("T", "from the top"),
