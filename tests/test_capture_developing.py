@@ -12,7 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cloudypoints.capture.developing import Developer, is_key
+from cloudypoints.capture.annexb import is_key
+from cloudypoints.capture.developing import Developer
 from cloudypoints.capture.messages import Coded
 from cloudypoints.errors import SourceError
 from drives import packets

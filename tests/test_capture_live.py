@@ -65,6 +65,31 @@ def test_outages_are_survived_and_the_numbers_go_on():
     assert [spool.closed for spool in spools] == [True] * 3
 
 
+class Packed(Spool):
+    """One whose packets can be passed on."""
+
+    def pass_packets(self) -> None:
+        """They ride with their pictures."""
+
+
+def test_packets_that_cannot_be_passed_on_are_refused_at_once():
+    source = lossless(lambda: Spool(range(3)))
+    source.pass_packets()
+    with closing(source), pytest.raises(SourceError, match="do not come as a video of packets"):
+        source.read()
+    assert source.faults["reconnects"] == 0
+
+
+def test_a_camera_that_comes_back_without_packets_is_seen_all_the_same(caplog):
+    waiting = iter([Packed(range(3))])
+    source = lossless(lambda: next(waiting, Spool(range(3))))
+    source.pass_packets()
+    with closing(source):
+        frames = [source.read() for _ in range(6)]
+    assert [frame.index for frame in frames] == list(range(6))
+    assert "do not come as a video of packets" in caplog.text
+
+
 def test_live_frames_are_stamped_by_the_hosts_clock_and_rise():
     before_ns = utc_ns()
     with closing(lossless(lambda: Spool(range(100)))) as source:

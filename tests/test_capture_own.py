@@ -139,7 +139,7 @@ def test_the_pictures_that_others_see_in_it_are_a_source_too(recording):
 def test_a_recording_without_pictures_says_so(tmp_path):
     with Recorder(RecordSettings(tmp_path / "a.mcap")) as recorder:
         recorder.add([raw(part) for part in encode(obstacles(Header("front")))], START_NS)
-    with pytest.raises(SourceError, match=r"no pictures in it: record the topic image too"):
+    with pytest.raises(SourceError, match=r"no pictures in it: record the topic image or video"):
         opened(tmp_path / "a.mcap")
 
 

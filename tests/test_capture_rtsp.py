@@ -15,9 +15,11 @@ import numpy as np
 import pytest
 
 from cloudypoints.capture import CaptureSettings, Source, open_source
+from cloudypoints.capture.live import LiveSource
 from cloudypoints.errors import SourceEnded, SourceError
 from cloudypoints.timing import monotonic_s
 from film import film, number_of
+from test_capture_packets import decoded
 
 SYSTEM_PYTHON = "/usr/bin/python3"
 SERVER = Path(__file__).with_name("rtsp_server.py")
@@ -131,6 +133,28 @@ def test_frames_arrive_over_tcp_fresh_and_in_order(server):
     assert {frame.clock for frame in frames} == {"host"}
     assert np.diff([frame.stamp_ns for frame in frames]).min() > 0
     assert "transport RTP/AVP/TCP" in server.stop()
+
+
+@pytest.mark.slow
+def test_packets_pass_whole_also_of_pictures_that_gave_way_to_newer_ones(server):
+    """A reader who takes every picture late loses most of them, and no packet."""
+    pause = threading.Event()
+    with closing(open_source(server.url(), QUICK)) as source:
+        assert isinstance(source, LiveSource)
+        source.pass_packets()
+        frames = []
+        for _ in range(8):
+            frames.append(source.read())
+            pause.wait(0.2)
+    packets = source.tape.take()
+    pictures = {m.index: p for (m, _), p in zip(packets, decoded(packets), strict=True)}
+    assert np.diff([moment.index for moment, _ in packets]).tolist() == [1] * (len(packets) - 1)
+    assert packets[0][1].key
+    assert len(frames) < len(packets) / 2
+    assert all(np.array_equal(frame.picture, pictures[frame.index]) for frame in frames)
+    stamps = {moment.index: (moment.stamp_ns, moment.clock) for moment, _ in packets}
+    assert all(stamps[frame.index] == (frame.stamp_ns, frame.clock) for frame in frames)
+    assert [number_of(p) for p in pictures.values()] == sorted(map(number_of, pictures.values()))
 
 
 @pytest.mark.slow

@@ -144,7 +144,7 @@ def test_run_sees_a_recording_anew(recording, model, capsys):
         (["replay", "."], 1, ".: cannot be opened: Is a directory"),
         (["replay", str(STORED), "--start", "99"], 1, "starts at 99 s, but it is"),
         (["replay", str(STORED), "cloud"], 1, "nothing of cloud in it"),
-        (["verify", str(STORED)], 1, "no topic image in it"),
+        (["verify", str(STORED)], 1, "no topic image or video in it"),
         (["verify", "a.mcap", "b.mcap", "--plot", "c.png"], 2, "for one recording alone"),
         (["verify", str(STORED), "--set", "cloud"], 2, "expected SECTION.KEY=VALUE"),
         (["verify", str(STORED), "--source", "demo:", "--set", "cloud.far_m=1"], 2, "far_m"),

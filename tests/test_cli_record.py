@@ -17,9 +17,10 @@ import pytest
 
 from cloudypoints import subscribe
 from cloudypoints.cli import main
+from cloudypoints.recording import Recording
 from cloudypoints.recording.repair import COMPLETE, check
 from film import film
-from onnx_models import ground_model, saved
+from onnx_models import card_of, ground_model, saved
 from peers import LIMIT_S, RawNode, until
 from ports import free_port
 from recordings import facts_of, frame, frames, no_file_above, obstacles, record
@@ -246,6 +247,50 @@ def test_a_node_is_recorded_from_its_first_message_to_its_last(node, tmp_path, c
     # Repeated as stale where the next frame is late.
     assert told["topics"]["obstacles/front"]["messages"] >= FRAMES
     assert told["facts"]["ended"] == "ended"
+
+
+def test_a_drives_own_packets_are_recorded_in_place_of_pictures(node, tmp_path, capfd):
+    assert main([*node, "--video"]) == 0
+    assert "0 lost on the way" in capfd.readouterr().out
+    with Recording(tmp_path / "a.mcap") as recording:
+        counts = recording.info().counts
+    assert counts["video/front"] == counts["depth/front"] == FRAMES
+    assert not {"image/front", "cloud/front"} & counts.keys()
+    model = node[node.index("--model") + 1]
+    assert main(["verify", str(tmp_path / "a.mcap"), "--model", model]) == 0
+    assert "identical" in capfd.readouterr().out
+
+
+def test_a_live_sources_packets_are_all_recorded_whatever_gave_way_in_the_node(
+    node, tmp_path, capfd
+):
+    model = saved(tmp_path, ground_model(card_of(), delay=60), "slow.onnx")
+    node[node.index("--model") + 1] = model
+    assert main([*node, "--video", "--mode", "live", "--pace", "10"]) == 0
+    with Recording(tmp_path / "a.mcap") as recording:
+        counts = recording.info().counts
+    assert counts["video/front"] == FRAMES
+    assert 0 < counts["depth/front"] < FRAMES, counts
+    assert main(["verify", str(tmp_path / "a.mcap"), "--model", model]) == 0
+    assert "identical" in capfd.readouterr().out
+
+
+def test_a_drive_whose_packets_cannot_be_passed_on_is_refused_by_name(node, tmp_path, capfd):
+    coding = {"tune": "film", "x264-params": "bframes=2:b-adapt=0"}
+    node[1] = str(film(tmp_path / "b.mp4", range(10), **coding))
+    assert main([*node, "--video"]) == 1
+    assert re.search(
+        r"b\.mp4: coded with B-frames.*leave out the topic video", capfd.readouterr().err
+    )
+    assert main(node) == 0  # then pictures are recorded
+    with Recording(tmp_path / "a.mcap") as recording:
+        assert recording.info().counts["image/front"] == 10
+
+
+def test_a_recorder_says_that_no_video_came(street, tmp_path, capsys):
+    arguments = ["record", str(tmp_path / "a.mcap"), *street.arguments]
+    assert main([*arguments, "--video", "--seconds", "0.5"]) == 0
+    assert "no video came: start the node with --video" in capsys.readouterr().err
 
 
 def test_a_full_disk_ends_the_recording_and_not_the_node(node, tmp_path, capfd):

@@ -28,6 +28,7 @@ TESTED_ELSEWHERE = {
     "capture.mcap_log": "test_capture_topics plays MCAP files of several writers",
     "capture.feed": "a protocol: test_capture_recorded and test_capture_live test what fits it",
     "capture.folder": "test_capture_recorded plays folders of pictures",
+    "capture.place": "every test of videos and streams opens one",
     "capture.frame": "plain data, which every test of capture reads",
     "capture.sources": "every test of capture opens its sources with it",
     "errors": "a tree of names: its messages are tested where they are raised",

@@ -12,6 +12,7 @@ import pytest
 import cloudypoints
 from cloudypoints.calibration import dump_lens
 from cloudypoints.capture import Frame, open_source
+from cloudypoints.capture.packets import Moment, Packet
 from cloudypoints.cli import main
 from cloudypoints.compact import rebuilt
 from cloudypoints.errors import (
@@ -23,8 +24,10 @@ from cloudypoints.errors import (
     SourceError,
 )
 from cloudypoints.geometry import Camera, Intrinsics
+from cloudypoints.inference import Model
 from cloudypoints.messages import Category, Cloud, Compact, Obstacles, Status
 from cloudypoints.pipeline import Node
+from cloudypoints.pipeline.perception import Perception
 from onnx_models import card_of, ground_model, saved
 from ports import free_port
 from staged import Gate, Staged, listening, opener, settings
@@ -258,6 +261,17 @@ def test_a_calibrated_camera_whose_pictures_change_their_aspect_fails_alone(mode
     assert last.header.frame == 5
     status = [m for m in messages if isinstance(m, Status) and m.header.camera == "front"][-1]
     assert (status.capture, status.reason) == ("failed", reason)
+
+
+@pytest.mark.parametrize(("height", "known"), [(48, True), (64, False)])
+def test_packets_of_another_aspect_than_the_calibrations_go_without_a_camera(model, height, known):
+    """They reach the output before the frame that makes the camera fail, and must not end it."""
+    camera = Camera(Intrinsics(640, 480, 500.0, 500.0, 319.5, 239.5))
+    perception = Perception("front", settings(model), Model.open(model), camera=camera)
+    packet = Packet(b"\0\0\1\x65", "h264", True, True, (64, height), 0, (2, 0))
+    header = perception.video(Moment(3, 120_000_000, "media", 5), packet).header
+    assert bool(header.intrinsics) == bool(header.vehicle_from_camera) == known
+    assert (header.frame, header.stamp_ns, header.ledger.captured_ns) == (3, 120_000_000, 5)
 
 
 def test_stopping_ends_within_a_second_and_leaves_no_thread_and_no_port(model):

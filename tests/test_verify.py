@@ -191,7 +191,7 @@ def test_what_cannot_be_verified_is_told(tmp_path, model):
     with pytest.raises(RecordingError, match="record the topic setup too"):
         verify(path, Question(model))
     path = recorded(tmp_path / "b.mcap", model, frames(2), topics=["setup", "depth"])
-    with pytest.raises(RecordingError, match="nothing to see anew: no topic image in it"):
+    with pytest.raises(RecordingError, match="nothing to see anew: no topic image or video in it"):
         verify(path, Question(model))
     path = recorded(tmp_path / "c.mcap", model, frames(2))
     with pytest.raises(ModelError, match=r"recorded with ground .*name it with --model"):

@@ -35,6 +35,7 @@ from cloudypoints.messages import (
     Scale,
     Setup,
     Status,
+    Video,
     values_of,
 )
 from cloudypoints.wire import encode
@@ -214,6 +215,21 @@ def grid(header: Header = HEADER) -> Grid:
     return Grid(header, cells, cell_m=0.5, x_m=4.0, y_m=-0.75)
 
 
+def video(header: Header = HEADER) -> Video:
+    """A key picture, as short as none is: delimiter and the first bytes of its parameter set."""
+    packet = np.array([0, 0, 0, 1, 9, 0x10, 0, 0, 0, 1, 0x67, 0x42], np.uint8)
+    return Video(
+        header,
+        packet,
+        coding="h264",
+        key=True,
+        shown=True,
+        quarter_turns=1,
+        colour_matrix=6,
+        colour_range=1,
+    )
+
+
 EXAMPLES = {
     "obstacles": obstacles,
     "scale": scale,
@@ -227,6 +243,7 @@ EXAMPLES = {
     "image": image,
     "compact": compact,
     "grid": grid,
+    "video": video,
 }
 
 

@@ -48,6 +48,7 @@ from cloudypoints.messages import (
     Scale,
     Setup,
     Status,
+    Video,
 )
 from cloudypoints.subscriber import Subscription, subscribe
 
@@ -91,6 +92,7 @@ __all__ = [
     "Status",
     "Subscription",
     "VersionError",
+    "Video",
     "WireError",
     "__version__",
     "subscribe",

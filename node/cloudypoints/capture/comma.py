@@ -11,7 +11,8 @@ from collections import Counter
 from pathlib import Path
 
 from cloudypoints.capture.names import one_of
-from cloudypoints.capture.video import VideoFeed, file_place
+from cloudypoints.capture.place import file_place
+from cloudypoints.capture.video import VideoFeed
 from cloudypoints.geometry import Camera, Intrinsics, Mount
 
 _CAMERAS = ("fcamera.hevc", "qcamera.ts", "ecamera.hevc", "dcamera.hevc")

@@ -17,7 +17,8 @@ from cloudypoints.capture.messages import Coded
 from cloudypoints.capture.video import pyav, rgb
 from cloudypoints.errors import MissingExtra, SourceError
 
-_VIDEO = {"h264": "h264", "h265": "hevc", "hevc": "hevc", "vp8": "vp8", "vp9": "vp9", "av1": "av1"}
+_VIDEO = {"h264": "h264", "h265": "hevc", "hevc": "hevc", "mjpeg": "mjpeg"}
+_VIDEO |= {"vp8": "vp8", "vp9": "vp9", "av1": "av1"}
 _STILLS = ("jpeg", "jpg", "png", "webp", "tiff", "bmp")
 
 # Channels and, where colours must be made of what the sensor or a codec gave, OpenCV's conversion.
@@ -85,6 +86,7 @@ class Developer:
             self._decoder = av.CodecContext.create(_VIDEO[coded.coding], "r")
             self._decoder.thread_type = "AUTO"
             self._decoder.copy_opaque = True
+            self._decoder.colorspace, self._decoder.color_range = coded.colours
         packet = av.Packet(bytes(coded.content))
         packet.opaque = (number, media_ns)  # comes out with its picture
         yield from self._decoded(packet)
@@ -109,46 +111,6 @@ class Developer:
         self._bad_in_a_row += 1
         if self._bad_in_a_row >= BAD_IN_A_ROW:
             raise SourceError(f"{self._where}: {BAD_IN_A_ROW} damaged pictures in a row")
-
-
-def is_key(coding: str, content: bytes) -> bool:
-    """Whether a decoder can begin with this packet of a video."""
-    if coding == "h264":
-        return any(unit & 0x1F == 5 for unit in _nal_units(content))
-    if coding in ("h265", "hevc"):
-        return any(16 <= unit >> 1 & 0x3F <= 21 for unit in _nal_units(content))
-    if coding == "vp9":
-        return len(content) > 0 and not content[0] & 0b1100
-    if coding == "vp8":
-        return len(content) > 0 and not content[0] & 1
-    return any(kind == 1 for kind in _obus(content))  # AV1: a sequence header
-
-
-def _nal_units(content: bytes) -> Iterator[int]:
-    """The first byte of each unit of an Annex B stream."""
-    at = content.find(b"\0\0\1")
-    while 0 <= at < len(content) - 3:
-        yield content[at + 3]
-        at = content.find(b"\0\0\1", at + 3)
-
-
-def _obus(content: bytes) -> Iterator[int]:
-    """The kinds of the units of an AV1 packet, those with a stated size."""
-    at = 0
-    while at < len(content):
-        head = content[at]
-        yield head >> 3 & 0xF
-        at += 2 if head & 4 else 1
-        size = shift = 0
-        while head & 2 and at < len(content) and shift < 56:
-            size |= (content[at] & 0x7F) << shift
-            shift += 7
-            at += 1
-            if not content[at - 1] & 0x80:
-                break
-        if not head & 2:
-            return
-        at += size
 
 
 def _still(coded: Coded) -> Picture | None:

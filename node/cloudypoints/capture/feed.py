@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from cloudypoints.capture.frame import Clock, Picture
+from cloudypoints.capture.packets import Packet
 from cloudypoints.errors import SourceError
 from cloudypoints.geometry import Camera
 
@@ -26,6 +27,7 @@ class Shot:
     media_ns: int | None = None  # presentation time from the start of the feed, as the feed says it
     arrived_ns: int = 0  # UTC, at this host; live feeds alone
     sent_ns: int = 0  # UTC by the sender's clock; 0 where unknown
+    packets: tuple[Packet, ...] = ()  # it came in, and those since the last, where asked for
 
 
 class Feed(Protocol):

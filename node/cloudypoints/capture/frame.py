@@ -26,6 +26,7 @@ FAULTS = {
     "overrun": "live pictures replaced by newer ones before they were read",
     "outages": "live streams that broke after they had given pictures",
     "reconnects": "attempts to connect again",
+    "withheld": "packets of a video that were not passed on: others cannot begin with them",
 }
 
 

@@ -16,8 +16,9 @@ from contextlib import closing
 from dataclasses import replace
 
 from cloudypoints.capture.feed import Feed, Shot, Unusable
-from cloudypoints.capture.frame import Clock, Frame, State
+from cloudypoints.capture.frame import Frame, State
 from cloudypoints.capture.interrupt import Interrupt
+from cloudypoints.capture.packets import LIVE_BYTES, Moment, Tape, pass_packets
 from cloudypoints.capture.settings import CaptureSettings
 from cloudypoints.capture.stamps import Rising
 from cloudypoints.errors import Closed, CloudyPointsError, NoMessage, SourceEnded, SourceError
@@ -53,10 +54,12 @@ class LiveSource:
         self.name = name
         self.live = settings.mode != "recorded"
         self.faults = faults
+        self.tape = Tape(faults, LIVE_BYTES)  # empty unless packets are to be passed
+        self._passes_packets = False
         self._open_feed = open_feed
         self._settings = settings
-        self._mailbox: Mailbox[Shot] = Mailbox()
-        self._lane: Lane[Shot] = (
+        self._mailbox: Mailbox[tuple[Shot, Moment]] = Mailbox()
+        self._lane: Lane[tuple[Shot, Moment]] = (
             self._mailbox.newest_wins() if self.live else self._mailbox.lossless()
         )
         self._closed = threading.Event()
@@ -81,6 +84,13 @@ class LiveSource:
             return "reconnecting"
         return self._state
 
+    def pass_packets(self) -> None:
+        """Put every picture's packets on the tape, also of those that give way to newer ones.
+
+        Where that cannot be, the first `read` says it.
+        """
+        self._passes_packets = True
+
     def read(self) -> Frame:
         """The next picture, through any number of outages.
 
@@ -88,7 +98,7 @@ class LiveSource:
         is not to reconnect; SourceEnded when closed.
         """
         try:
-            return self._frame(self._mailbox.take(self._patience_s()))
+            return self._frame(*self._mailbox.take(self._patience_s()))
         except NoMessage:
             self._error = self._never_came()
             self.close()
@@ -127,14 +137,12 @@ class LiveSource:
             f"check the address and the camera, or raise open_timeout_s for one that starts slowly"
         )
 
-    def _frame(self, shot: Shot) -> Frame:
+    def _frame(self, shot: Shot, moment: Moment) -> Frame:
         """The developed picture with its stamps."""
         picture = shot.develop()
         self.faults["resized"] += self._size_px not in ((), picture.shape)
         self._size_px = picture.shape
-        clock: Clock = "sender" if self._settings.stamps == "sender" and shot.sent_ns else "host"
-        stamp_ns = self._rising.stamp_ns(shot.sent_ns if clock == "sender" else shot.arrived_ns)
-        return Frame(picture, shot.number, stamp_ns, clock, shot.arrived_ns)
+        return Frame(picture, moment.index, moment.stamp_ns, moment.clock, moment.captured_ns)
 
     # --- the owner's thread
 
@@ -159,6 +167,8 @@ class LiveSource:
         """One connection, from its opening to its loss."""
         try:
             with closing(self._open_feed()) as feed:
+                if self._passes_packets:
+                    self._let_pass(feed)
                 first = self._next_index
                 for shot in feed:
                     self._deliver(replace(shot, number=first + shot.number))
@@ -168,9 +178,28 @@ class LiveSource:
         if not self._closed.is_set():
             self._survive(error)
 
+    def _let_pass(self, feed: Feed) -> None:
+        """Raises Unusable at the first connection; afterwards the pictures matter more."""
+        try:
+            pass_packets(feed, self.name)
+        except SourceError as error:
+            if self._next_index == 0:
+                raise Unusable(str(error)) from error
+            log.warning("%s", error)
+
+    def _moment(self, shot: Shot) -> Moment:
+        """By the clock that is wanted, where the shot has it."""
+        if self._settings.stamps == "sender" and shot.sent_ns:
+            stamp_ns = self._rising.stamp_ns(shot.sent_ns)
+            return Moment(shot.number, stamp_ns, "sender", shot.arrived_ns)
+        stamp_ns = self._rising.stamp_ns(shot.arrived_ns)
+        return Moment(shot.number, stamp_ns, "host", shot.arrived_ns)
+
     def _deliver(self, shot: Shot) -> None:
         """Into the slot, and into the account of what this source is doing."""
-        self._lane.put(shot)
+        moment = self._moment(shot)
+        self.tape.put(moment, shot.packets)
+        self._lane.put((shot, moment))
         self._last_shot_s = monotonic_s()
         self._next_index = shot.number + 1
         self.faults["overrun"] = self._lane.dropped

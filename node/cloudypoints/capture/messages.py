@@ -37,6 +37,7 @@ class Coded:
     size_px: tuple[int, int] = (0, 0)  # width, height, and ...
     step: int = 0  # ... bytes a row, of uncompressed ones
     big_endian: bool = False
+    colours: tuple[int, int] = (2, 0)  # matrix and range of a video that does not say them itself
 
 
 def kind_of(type_name: str) -> str:

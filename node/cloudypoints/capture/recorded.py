@@ -10,6 +10,7 @@ from collections.abc import Callable
 from cloudypoints.capture.feed import RecordedFeed, Shot
 from cloudypoints.capture.frame import Frame, Picture, State
 from cloudypoints.capture.interrupt import Interrupt
+from cloudypoints.capture.packets import Moment, Tape, pass_packets
 from cloudypoints.capture.playback import Playback
 from cloudypoints.capture.settings import CaptureSettings
 from cloudypoints.capture.stamps import MediaClock
@@ -37,6 +38,7 @@ class RecordedSource:
         self.name = name
         self.live = settings.mode == "live"
         self.faults = faults
+        self.tape = Tape(faults)  # empty unless packets are to be passed
         self.state: State = "opening"
         self._closed = threading.Event()
         self._interrupt = Interrupt()
@@ -57,6 +59,10 @@ class RecordedSource:
         if self.playback.start_ns:
             self._feed.begin_at(self.playback.start_ns)
         self._shots = iter(self._feed)
+
+    def pass_packets(self) -> None:
+        """Put the packets of every frame on the tape. Raises SourceError where that cannot be."""
+        pass_packets(self._feed, self.name)
 
     def read(self) -> Frame:
         """The next frame, when due. Raises SourceEnded at the end or closed, SourceError."""
@@ -158,6 +164,8 @@ class RecordedSource:
             utc_ns(),
             self._restart,
         )
+        moment = Moment(frame.index, frame.stamp_ns, frame.clock, frame.captured_ns)
+        self.tape.put(moment, shot.packets)
         self._restart = False
         media_ns = self._clock.media_ns(stamp_ns)
         self.playback.note(media_ns, frame.index, frame.stamp_ns, frame.clock)

@@ -21,10 +21,11 @@ from cloudypoints.capture.mcap_log import McapLog
 from cloudypoints.capture.names import answered, asked, kind_of, redacted
 from cloudypoints.capture.nuscenes import nuscenes_feed
 from cloudypoints.capture.own import OwnFeed, is_own
+from cloudypoints.capture.place import file_place, network_place
 from cloudypoints.capture.recorded import RecordedSource
 from cloudypoints.capture.settings import CaptureSettings
 from cloudypoints.capture.topics import TopicFeed
-from cloudypoints.capture.video import VideoFeed, file_place, network_place
+from cloudypoints.capture.video import VideoFeed
 from cloudypoints.errors import SourceError
 
 

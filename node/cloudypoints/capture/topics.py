@@ -16,7 +16,8 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from cloudypoints.capture.developing import Developer, check_coding, is_key, is_video
+from cloudypoints.capture.annexb import is_key
+from cloudypoints.capture.developing import Developer, check_coding, is_video
 from cloudypoints.capture.feed import Shot
 from cloudypoints.capture.frame import Clock
 from cloudypoints.capture.messages import (

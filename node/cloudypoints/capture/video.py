@@ -13,7 +13,7 @@ import socket
 import struct
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import urlsplit
 
@@ -22,8 +22,8 @@ import numpy as np
 from cloudypoints.capture.feed import BAD_IN_A_ROW, Shot, Unusable
 from cloudypoints.capture.frame import Clock, Picture
 from cloudypoints.capture.interrupt import make_interruptible
-from cloudypoints.capture.names import redacted
-from cloudypoints.capture.settings import CaptureSettings
+from cloudypoints.capture.packets import Passage
+from cloudypoints.capture.place import Place
 from cloudypoints.errors import MissingExtra, SourceError
 from cloudypoints.geometry import Camera
 from cloudypoints.timing import NS_PER_S, Deadline, monotonic_s, utc_ns
@@ -43,39 +43,6 @@ _UNSPECIFIED, _BT709 = 2, 1  # colour matrices, as FFmpeg numbers them
 _HD_HEIGHT_PX = 720  # from here on an unspecified matrix is BT.709, below it is BT.601
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
-    """What to open, and how."""
-
-    url: str
-    live: bool
-    options: dict[str, str]
-    timeouts_s: tuple[float, float] | None  # to open, and of silence; None: a local file
-    rate_hz: int = 0  # of a raw stream, which carries no stamps; 0: the file says it
-
-    @property
-    def name(self) -> str:
-        """What may be logged."""
-        return redacted(self.url)
-
-
-def file_place(path: str, rate_hz: int = 0) -> Place:
-    """A file on this machine; `rate_hz` of a raw stream."""
-    options = {"framerate": str(rate_hz)} if rate_hz else {}
-    return Place(path, live=False, options=options, timeouts_s=None, rate_hz=rate_hz)
-
-
-def network_place(url: str, settings: CaptureSettings, *, live: bool) -> Place:
-    """A stream, or a file that is fetched while it plays."""
-    # Counting pictures to guess their rate costs a second at every connection. `nobuffer` is not
-    # here: it drops what was read while probing, and with it the first key frame (0.6 s later).
-    options = {"fpsprobesize": "0"} if live else {}
-    if url.lower().startswith("rtsp"):
-        # Sound would otherwise keep a connection alive whose pictures have stopped.
-        options |= {"rtsp_transport": settings.rtsp_transport, "allowed_media_types": "video"}
-    return Place(url, live, options, (settings.open_timeout_s, settings.read_timeout_s))
-
-
 class VideoFeed:
     """The first video stream of a container, opened. Raises SourceError, Unusable where final."""
 
@@ -91,6 +58,7 @@ class VideoFeed:
         self._from_ns = 0  # pictures before this are not wanted
         self._skipped = 0  # packets of a raw stream that are not decoded
         self._last_ns = -1
+        self._passage: Passage | None = None  # of the packets, where they are passed on
         self._open()
         rate = self._stream.average_rate or self._stream.guessed_rate
         self.interval_ns = round(NS_PER_S / rate) if rate else _USUAL_INTERVAL_NS
@@ -100,6 +68,10 @@ class VideoFeed:
     def size_px(self) -> tuple[int, int]:
         """Width and height as the stream states them."""
         return self._stream.width, self._stream.height
+
+    def pass_packets(self) -> None:
+        """Let the packets ride with their pictures. Raises Unusable where they must not."""
+        self._passage = Passage(self._stream, self._place.name, self._faults)
 
     def begin_at(self, media_ns: int) -> None:
         """The next iteration begins with the first picture at or after this."""
@@ -116,15 +88,15 @@ class VideoFeed:
 
     def __iter__(self) -> Iterator[Shot]:
         """Every picture that can be decoded."""
+        if self._passage is not None:
+            self.pass_packets()  # anew: another key picture must come first
         for packet in self._packets():
-            if (
-                self._place.live
-            ):  # kept with its picture through the decoder: arrival, sender's time
-                packet.opaque = (utc_ns(), _sent_ns(packet))
+            if self._place.live or self._passage is not None:
+                packet.opaque = self._mark_of(packet)
             for frame in self._decoded(packet):
                 shot = self._shot(frame)
                 if shot is not None and self._wanted(shot):
-                    yield shot
+                    yield self._with_packets(shot, frame)
         self._end()
 
     def close(self) -> None:
@@ -156,6 +128,11 @@ class VideoFeed:
         """Whether it lies behind the place that was sought."""
         time_ns = shot.number * self.interval_ns if shot.media_ns is None else shot.media_ns
         return time_ns >= self._from_ns
+
+    def _mark_of(self, packet: Packet[VideoStream]) -> tuple[int, int, int]:
+        """Kept with its picture by the decoder: arrival, sender's time, place in the passage."""
+        passed = self._passage.take(packet) if self._passage is not None else -1
+        return (utc_ns(), _sent_ns(packet), passed) if self._place.live else (0, 0, passed)
 
     def _set_up_decoder(self) -> None:
         """Low delay for live streams, all processors for recordings."""
@@ -229,8 +206,15 @@ class VideoFeed:
         number = self._number_at(media_ns)
         self._number = number + 1
         self._note_time(media_ns)
-        arrived_ns, sent_ns = cast("tuple[int, int] | None", frame.opaque) or (0, 0)
+        arrived_ns, sent_ns, _place = _mark_on(frame)
         return Shot(number, lambda: rgb(frame), media_ns, arrived_ns, sent_ns)
+
+    def _with_packets(self, shot: Shot, frame: VideoFrame) -> Shot:
+        """And those before it whose pictures were broken, or not wanted."""
+        if self._passage is None:
+            return shot
+        _arrived_ns, _sent_ns, place = _mark_on(frame)
+        return replace(shot, packets=self._passage.up_to(place, _quarter_turns(frame)))
 
     def _number_at(self, media_ns: int | None) -> int:
         """The next number; after a seek that which the time makes likely."""
@@ -307,8 +291,17 @@ def rgb(frame: VideoFrame) -> Picture:
         raise SourceError(
             f"pictures of the kind {frame.format.name} cannot be converted"
         ) from error
-    quarter_turns = round(frame.rotation / 90) % 4
-    return np.ascontiguousarray(np.rot90(picture, quarter_turns), np.uint8)
+    return np.ascontiguousarray(np.rot90(picture, _quarter_turns(frame)), np.uint8)
+
+
+def _quarter_turns(frame: VideoFrame) -> int:
+    """Counter-clockwise, that make it upright, as its container says."""
+    return round(frame.rotation / 90) % 4
+
+
+def _mark_on(frame: VideoFrame) -> tuple[int, int, int]:
+    """What its packet carried."""
+    return cast("tuple[int, int, int] | None", frame.opaque) or (0, 0, -1)
 
 
 def pyav() -> Any:

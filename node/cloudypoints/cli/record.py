@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from cloudypoints.cli.options import add_endpoint
 from cloudypoints.cli.table import LiveTable, Row
 from cloudypoints.errors import ConfigError, EndpointError
+from cloudypoints.messages import TOPICS
 from cloudypoints.timing import Deadline, utc_ns
 
 if TYPE_CHECKING:
@@ -37,6 +38,7 @@ examples:
   cloudypoints record                            all topics, into a file named by the time
   cloudypoints record drive.mcap obstacles depth image
   cloudypoints record drive.mcap --small         depth to 0.05 %, pictures as JPEG: a third
+  cloudypoints record drive.mcap --video         the source's own packets in place of pictures
   cloudypoints record drive.mcap --rate depth=5 --rate image/front=10
   cloudypoints record drives/ --split-s 600      another file every ten minutes
   cloudypoints record events/ --ring 60 --when-nearer 3 --after 20
@@ -93,6 +95,12 @@ def _add_amount(parser: argparse.ArgumentParser) -> None:
     )
     amount.add_argument(
         "--jpeg", type=int, metavar="Q", help="pictures as JPEG of this quality (default: exact)"
+    )
+    amount.add_argument(
+        "--video",
+        action="store_true",
+        help="the source's own packets, of a node that has them (run --video), in place of "
+        "pictures and of the clouds that are made with them",
     )
     amount.add_argument(
         "--buffer-mb", type=float, default=256, metavar="MB", help="for a slow disk (default: 256)"
@@ -171,6 +179,8 @@ def record(options: argparse.Namespace) -> int:
         os.nice(_NICE)  # of this thread: the node comes first, and what empties the sockets
         with _signals(session):
             session.until(Deadline(options.seconds), show)
+        if options.video and not any(topic.startswith("video/") for topic in recorder.topics):
+            print("cloudypoints: no video came: start the node with --video", file=sys.stderr)
     return 0
 
 
@@ -185,7 +195,7 @@ def settings_from(options: argparse.Namespace) -> RecordSettings:
     small |= {name: value for name, value in given.items() if value is not None}
     return RecordSettings(
         path=_path_of(options.path),
-        topics=tuple(options.topics),
+        topics=_topics(options),
         rates_hz=_rates(options.rate),
         split_mb=options.split_mb,
         split_s=options.split_s,
@@ -339,6 +349,15 @@ def _path_of(path: Path) -> Path:
     if not path.is_dir():
         return path
     return path / f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}.mcap"
+
+
+def _topics(options: argparse.Namespace) -> tuple[str, ...]:
+    """Those that are named; with --video all but what it replaces. Raises ConfigError."""
+    if options.video and options.topics:
+        raise ConfigError("--video chooses the topics itself: name video among them instead")
+    if options.video:
+        return tuple(kind for kind in TOPICS if kind not in ("cloud", "image"))
+    return tuple(options.topics)
 
 
 def _rates(texts: list[str]) -> dict[str, float]:

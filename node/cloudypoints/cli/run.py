@@ -53,6 +53,7 @@ examples:
   cloudypoints run camera:0 --hfov 70 --height 1.2 --pitch 3
   cloudypoints run --config two_cameras.toml
   cloudypoints run drive.mp4 --pace 0 --model depth.onnx --provider cuda
+  cloudypoints run rtsp://host/path --video --record drive.mcap
 
 Another terminal sees it with `cloudypoints listen` or `cloudypoints view`. Ctrl-C ends it.
 """.replace("{keys}", HELP)
@@ -79,6 +80,12 @@ def add_run(commands: Any) -> None:
     )
     parser.add_argument(
         "--record", type=output_path, metavar="FILE", help="write all of it, as `record` does"
+    )
+    parser.add_argument(
+        "--video",
+        action="store_true",
+        help="pass on the source's own packets (H.264, H.265, MJPEG), and record them in place "
+        "of pictures",
     )
     add_camera(parser)
     add_playback(parser)
@@ -115,8 +122,10 @@ def run(options: argparse.Namespace) -> int:
         settings = config.load_settings(options.config)
     else:
         settings = config.settings_from(settings_document(options), "arguments")
+    if options.video:
+        settings = _with_video(settings)
     with ExitStack() as stack:
-        recorder = stack.enter_context(RecorderBeside(options.record)) if options.record else None
+        recorder = stack.enter_context(_recorder_beside(options)) if options.record else None
         node = stack.enter_context(_running(settings, recorder))
         watch = Watch(node, start_s, truth=_all_from_demo(settings))
         with Keys(node.playback) as keys:
@@ -146,6 +155,17 @@ def demo(options: argparse.Namespace) -> int:
                 viewer.wait()
         watch.write_picture(options.picture)
     return 0
+
+
+def _with_video(settings: NodeSettings) -> NodeSettings:
+    """The same, with the sources' packets among what is published."""
+    topics = (*(kind for kind in settings.publisher.topics if kind != "video"), "video")
+    publisher = settings.publisher.model_copy(update={"topics": topics})
+    return settings.model_copy(update={"publisher": publisher})
+
+
+def _recorder_beside(options: argparse.Namespace) -> RecorderBeside:
+    return RecorderBeside(options.record, *(("--video",) if options.video else ()))
 
 
 @contextmanager

@@ -12,6 +12,7 @@ from dataclasses import dataclass, fields
 from typing import Any
 
 from cloudypoints.messages.frames import (
+    CODINGS,
     FORMS,
     Cloud,
     Compact,
@@ -21,6 +22,7 @@ from cloudypoints.messages.frames import (
     Labels,
     Mask,
     Relative,
+    Video,
 )
 from cloudypoints.messages.header import (
     CATEGORY_COLOURS,
@@ -46,6 +48,7 @@ from cloudypoints.messages.reports import (
 __all__ = [
     "CATEGORY_COLOURS",
     "CATEGORY_NAMES",
+    "CODINGS",
     "CONDITIONS",
     "FORMS",
     "KIND_OF",
@@ -74,10 +77,11 @@ __all__ = [
     "Setup",
     "Status",
     "Topic",
+    "Video",
     "values_of",
 ]
 
-_Frame = Cloud | Compact | Depth | Grid | Image | Labels | Mask | Relative
+_Frame = Cloud | Compact | Depth | Grid | Image | Labels | Mask | Relative | Video
 Message = _Frame | Obstacles | Scale | Setup | Status
 
 
@@ -107,6 +111,7 @@ TOPICS = {
         Topic("mask", Mask, "bulk", 0.0),
         Topic("image", Image, "bulk", 0.0),
         Topic("grid", Grid, "bulk", 0.0, on_request=True),
+        Topic("video", Video, "bulk", 0.0, on_request=True),
     )
 }
 USUAL_TOPICS = tuple(kind for kind, topic in TOPICS.items() if not topic.on_request)

@@ -18,6 +18,7 @@ NAN = float("nan")
 # What depth without metres is: 1 / depth up to a factor; the same with a shift that nobody knows
 # either; the disparity of a camera pair.
 FORMS = ("inverse", "affine_inverse", "disparity")
+CODINGS = ("h264", "h265", "jpeg")  # of a source's own packets
 _MOST_BYTES = 256 << 20  # of a cloud: what the wire takes in one buffer
 
 
@@ -128,6 +129,31 @@ class Image:
 
     def __post_init__(self) -> None:
         check(self)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Video:
+    """One picture as its source coded it, nothing coded anew: of video or of single JPEGs.
+
+    Packets are decoded in their order. Those before a shown one may say the same frame: their
+    pictures were broken or not wanted, but what follows is made of them.
+    """
+
+    header: Header  # intrinsics are those of the source's picture, once it is upright
+    packet: Array  # (N,) uint8: an access unit in Annex B without B-frames, or a JPEG file
+    coding: str  # of CODINGS
+    key: bool  # a decoder can begin with it: parameter sets are in it
+    shown: bool = True
+    quarter_turns: int = 0  # counter-clockwise, then the decoded picture is upright
+    colour_matrix: int = 2  # where the packets themselves do not say it, as in ITU-T H.273; 2: ...
+    colour_range: int = 0  # ... unknown. 1: 16 to 235, 2: 0 to 255, 0: unknown
+
+    buffers: ClassVar[Mapping[str, tuple[str, tuple[int, ...]]]] = {"packet": ("|u1", (1,))}
+
+    def __post_init__(self) -> None:
+        check(self)
+        if self.coding not in CODINGS:
+            raise WireError(f"video: coding {self.coding!r:.40}; known are {', '.join(CODINGS)}")
 
 
 @dataclass(frozen=True, slots=True, eq=False)

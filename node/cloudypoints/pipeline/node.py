@@ -24,9 +24,11 @@ from cloudypoints.capture import (
     Source,
     open_source,
 )
-from cloudypoints.config import NodeSettings
+from cloudypoints.capture.live import LiveSource
+from cloudypoints.capture.packets import pass_packets
+from cloudypoints.config import CameraSettings, NodeSettings
 from cloudypoints.control import ControlServer, Together, control_beside
-from cloudypoints.errors import CloudyPointsError, EndpointError
+from cloudypoints.errors import CloudyPointsError, EndpointError, SourceError
 from cloudypoints.inference import Model
 from cloudypoints.latest import Lane, Mailbox
 from cloudypoints.messages import POINT, Header, Ledger, Status
@@ -160,8 +162,7 @@ class Node:
         cameras = self.settings.camera
         with ThreadPoolExecutor(len(cameras) + 1, "open") as pool:
             opening = {
-                name: pool.submit(self._open_source, camera.source, camera.capture)
-                for name, camera in cameras.items()
+                name: pool.submit(self._open_camera, camera) for name, camera in cameras.items()
             }
             model = pool.submit(
                 Model.open, inference.model, provider=inference.provider, threads=inference.threads
@@ -175,6 +176,16 @@ class Node:
         for name, error in self.failed.items():
             log.error("camera %s: %s", name, error)
         return opened_model, sources
+
+    def _open_camera(self, camera: CameraSettings) -> Source:
+        source = self._open_source(camera.source, camera.capture)
+        try:
+            if "video" in self.settings.publisher.topics:
+                pass_packets(source, source.name)
+        except SourceError:
+            source.close()
+            raise
+        return source
 
     def _opened(self, name: str, opening: Future[Source]) -> Source | None:
         try:
@@ -226,7 +237,8 @@ class Node:
         rig = Rig(name, camera, self.settings, self.model, source.camera, live=source.live)
         lanes = self._lane(self._captured, source), self._lane(self._inferred, source)
         thread = CameraThread(name, source, lanes[0], rig.shoot)
-        return Line(rig, thread, lanes, source.name)
+        tape = source.tape if isinstance(source, RecordedSource | LiveSource) else None
+        return Line(rig, thread, lanes, source.name, tape)
 
     @staticmethod
     def _lane(mailbox: Mailbox[Shot], source: Source) -> Lane[Shot]:

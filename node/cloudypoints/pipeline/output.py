@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from statistics import median
 
 from cloudypoints.capture import CameraThread
+from cloudypoints.capture.packets import Tape
 from cloudypoints.errors import Closed, NoMessage
 from cloudypoints.latest import Lane, Mailbox
 from cloudypoints.messages import KIND_OF, POINT, Ledger, Message, Status
@@ -38,6 +39,7 @@ class Line:
     thread: CameraThread[Shot]
     lanes: tuple[Lane[Shot], Lane[Shot]]  # into inference, and out of it
     source: str  # its name, without credentials
+    tape: Tape | None = None  # of the source's own packets, where they are published
     rate: Rate = field(default_factory=Rate)
     ledgers: deque[Ledger] = field(default_factory=lambda: deque(maxlen=_WINDOW))
     declared: int = 0  # drops that messages have told of
@@ -83,9 +85,11 @@ class Output:
         except NoMessage:
             pass
         except Closed:
+            self._publish_packets()
             self.say_status()  # how it ended
             raise
         else:
+            self._publish_packets()
             self._publish_shot(shot)
         if monotonic_s() >= self._next_tick_s:
             self._tick()
@@ -116,12 +120,19 @@ class Output:
         line.rate.tick()
         line.published_s = monotonic_s()
 
+    def _publish_packets(self) -> None:
+        """All that have come since the last time, whatever has become of their frames."""
+        for line in self._lines.values():
+            for moment, packet in line.tape.take() if line.tape else ():
+                self._publish(line.rig.video(moment, packet))
+
     def _publish(self, message: Message) -> object:
         if KIND_OF[type(message)] in self._topics:
             return self._publisher.publish(message)
         return None
 
     def _tick(self) -> None:
+        self._publish_packets()
         now_s = monotonic_s()
         self._next_tick_s = now_s + _TICK_S
         for line in self._lines.values():

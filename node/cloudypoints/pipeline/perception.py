@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cloudypoints.capture import Frame
+from cloudypoints.capture.packets import Moment, Packet
 from cloudypoints.config import NodeSettings
 from cloudypoints.geometry import Camera
 from cloudypoints.inference import Model
@@ -44,6 +45,10 @@ class Perception:
     def see(self, frame: Frame) -> list[Message]:
         """The messages of the next frame; where it begins anew, what they are made with first."""
         return self._messages(self._rig.shoot(frame))
+
+    def video(self, moment: Moment, packet: Packet) -> Message:
+        """A packet of the source's, as it is."""
+        return self._rig.video(moment, packet)
 
     def see_again(
         self, fitted: NDArray[np.uint8], size_px: tuple[int, int], header: Header, *, restart: bool

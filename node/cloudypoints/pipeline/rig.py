@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cloudypoints.capture import Frame
+from cloudypoints.capture.packets import Moment, Packet
 from cloudypoints.compact import Compactor, check_installed
 from cloudypoints.config import CameraSettings, NodeSettings
 from cloudypoints.errors import CalibrationError
@@ -31,6 +32,7 @@ from cloudypoints.messages import (
     Obstacles,
     Relative,
     Setup,
+    Video,
 )
 from cloudypoints.pipeline.background import FileBackground, MedianBackground, background_of
 from cloudypoints.pipeline.shot import Shot, Sight
@@ -99,6 +101,7 @@ class Rig:
         self._zones = camera.zone
         self._live = live
         self._setup: tuple[Sight, Setup] | None = None  # made once for each sight
+        self._of_video: tuple[tuple[int, ...], Header] | None = None  # by size: of packets
         self._last: tuple[Header, Result, Floats] | None = None  # of the output's thread
 
     def shoot(self, frame: Frame) -> Shot:
@@ -192,6 +195,20 @@ class Rig:
             yield grid
         self._last = header, result, depth_m
 
+    def _video_header(self, width_px: int, height_px: int) -> Header:
+        """Of the source's pictures; without their camera where the calibration is of others."""
+        header = Header(self.name, model=self.model.card.name, digest=self.model.digest)
+        try:
+            source = self._camera_of(width_px, height_px)
+        except CalibrationError:  # the camera's own thread, which shoots the frame, fails of it
+            return header
+        return replace(
+            header,
+            calibration=source.calibration,
+            vehicle_from_camera=tuple(source.mount.vehicle_from_camera.ravel().tolist()),
+            intrinsics=astuple(source.intrinsics),
+        )
+
     def _compacted(self, header: Header, depth_m: Floats, shot: Shot) -> Compact:
         assert shot.result is not None
         settings = self._settings.compact
@@ -199,6 +216,30 @@ class Rig:
             shot.sight.view.camera.distortion, settings.step_per_m, settings.jpeg_quality
         )
         return compactor.message(header, depth_m, shot.result.picture, shot.result.labels)
+
+    def video(self, moment: Moment, packet: Packet) -> Video:
+        """A packet of the source's, as it is; for the output's thread."""
+        size_px = packet.size_px[:: -1 if packet.quarter_turns % 2 else 1]
+        if self._of_video is None or self._of_video[0] != size_px:
+            self._of_video = size_px, self._video_header(*size_px)
+        header = replace(
+            self._of_video[1],
+            frame=moment.index,
+            stamp_ns=moment.stamp_ns,
+            clock=moment.clock,
+            ledger=Ledger(captured_ns=moment.captured_ns),
+        )
+        matrix, colour_range = packet.colours
+        return Video(
+            header,
+            np.frombuffer(packet.content, np.uint8),
+            packet.coding,
+            packet.key,
+            packet.shown,
+            packet.quarter_turns,
+            matrix,
+            colour_range,
+        )
 
     def stale(self, reason: str) -> Obstacles | None:
         """What to say of obstacles while no frames come; None where nothing was said of any yet.

@@ -12,8 +12,10 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from cloudypoints.capture import Frame, Source, open_source
+from cloudypoints.capture import Frame, RecordedSource, Source, open_source
+from cloudypoints.capture.live import LiveSource
 from cloudypoints.capture.names import asked
+from cloudypoints.capture.packets import pass_packets
 from cloudypoints.config import NodeSettings, settings_from
 from cloudypoints.errors import CloudyPointsError, RecordingError, SourceEnded
 from cloudypoints.fingerprint import fingerprint_of
@@ -120,8 +122,10 @@ def _processed(job: Job, progress: Progress) -> Outcome:
         Recorder(RecordSettings(part, **job.recording)) as recorder,
     ):
         perception = Perception(job.camera, settings, model, camera=source.camera)
+        if "video" in settings.publisher.topics:
+            pass_packets(source, source.name)
         for frame in _frames(source):
-            for message in perception.see(frame):
+            for message in [*_packets(source, perception), *perception.see(frame)]:
                 _write(recorder, message, frame, counts, digest)
             frames += 1
             progress(frames)
@@ -163,6 +167,12 @@ def _frames(source: Source) -> Iterator[Frame]:
         except SourceEnded:
             return
         yield frame
+
+
+def _packets(source: Source, perception: Perception) -> Iterator[Message]:
+    """The source's own, up to those of the frame that was read."""
+    assert isinstance(source, RecordedSource | LiveSource)
+    return (perception.video(*entry) for entry in source.tape.take())
 
 
 def _write(

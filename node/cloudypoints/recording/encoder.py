@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from cloudypoints.errors import MissingExtra
-from cloudypoints.messages import KIND_OF, Cloud, Depth, Header, Image, Labels, Message
+from cloudypoints.messages import KIND_OF, Cloud, Depth, Header, Image, Labels, Message, Video
 from cloudypoints.recording import views
 from cloudypoints.recording.rebuild import can_be_rebuilt, rounded_depth
 from cloudypoints.recording.schemas import Schema, wire_schema
@@ -122,8 +122,8 @@ class Encoder:
 
     def _camera_entries(self, arrival: Arrival, state: _CameraState) -> Iterator[Entry]:
         header = arrival.message.header
-        if isinstance(arrival.message, Cloud) or not header.intrinsics:
-            return  # a thinned cloud has a calibration of its own
+        if isinstance(arrival.message, Cloud | Video) or not header.intrinsics:
+            return  # a thinned cloud and the source's picture have a calibration of their own
         last = state.described
         if last is not None and (last.intrinsics, last.vehicle_from_camera) == (
             header.intrinsics,

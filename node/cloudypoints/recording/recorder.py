@@ -85,6 +85,11 @@ class Recorder:
         return list(self._files.paths)
 
     @property
+    def topics(self) -> list[str]:
+        """Those of which something came."""
+        return sorted(self._seen)
+
+    @property
     def written(self) -> int:
         """Messages that are in files, views and the recorder's own included."""
         return self._files.written

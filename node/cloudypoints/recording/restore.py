@@ -110,7 +110,7 @@ class Restorer:
             if number != sequence:
                 self.incomplete += 1
                 return
-            parts.append(_buffer_of(view, schema))
+            parts.append(_buffer_of(view, schema, kind))
         recorded = Recorded(*times_ns, topic, parts)
         self._slots.append(_Slot(recorded, ready=wire.stored != REBUILT))
         if kind in ("depth", "labels", "image"):
@@ -157,10 +157,11 @@ def _frame_of(recorded: Recorded) -> tuple[int, int, int]:
     return header["session"], header["frame"], header["stamp_ns"]
 
 
-def _buffer_of(view: bytes, schema: str) -> bytes:
+def _buffer_of(view: bytes, schema: str, kind: str) -> bytes:
     """The raw part that a view holds."""
     held: bytes = foxglove(schema).make.FromString(view).data
-    return rgb_of_jpeg(held) if schema == "CompressedImage" else held
+    decoded = schema == "CompressedImage" and kind == "image"
+    return rgb_of_jpeg(held) if decoded else held
 
 
 def rgb_of_jpeg(jpeg: bytes) -> bytes:

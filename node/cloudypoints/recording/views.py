@@ -27,6 +27,7 @@ from cloudypoints.messages import (
     Message,
     Obstacles,
     Relative,
+    Video,
 )
 from cloudypoints.recording.schemas import Schema, foxglove, has_typed_schema, typed, typed_schema
 from cloudypoints.timing import NS_PER_S
@@ -39,6 +40,7 @@ BULK: Mapping[str, str] = {
     "labels": "labels",
     "mask": "mask",
     "image": "image",
+    "video": "video",
 }
 _FLOAT32, _UINT8 = 7, 1  # foxglove.PackedElementField.NumericType
 # Our names of a point's fields, and those by which viewers know colours.
@@ -88,6 +90,13 @@ def cloud_view(message: Cloud) -> View:
     return _points("points", message.header, message.points)
 
 
+def video_view(message: Video) -> View:
+    """CompressedVideo of one packet; CompressedImage of a JPEG."""
+    name = "CompressedImage" if message.coding == "jpeg" else "CompressedVideo"
+    packet = message.packet.tobytes()
+    return _stamped(name, "video", message.header, data=packet, format=message.coding)
+
+
 def exact_view(message: Message) -> View | None:
     """The view of a kind that is always stored as it came; None for the others."""
     match message:
@@ -99,6 +108,8 @@ def exact_view(message: Message) -> View | None:
             return relative_view(message)
         case Mask():
             return mask_view(message)
+        case Video():
+            return video_view(message)
     return None
 
 

@@ -9,12 +9,16 @@ from typing import Any, Protocol
 import numpy as np
 
 from cloudypoints.capture import CaptureSettings, Frame, Source, open_source
+from cloudypoints.capture.feed import Shot
+from cloudypoints.capture.frame import no_faults
+from cloudypoints.capture.own_video import packets, shown
 from cloudypoints.config import NodeSettings
 from cloudypoints.errors import SourceEnded
 from cloudypoints.fingerprint import SetupDocument
 from cloudypoints.inference import Model
-from cloudypoints.messages import Image, Message
+from cloudypoints.messages import Header, Image, Message
 from cloudypoints.pipeline.perception import Perception
+from cloudypoints.recording import Recording
 
 
 class Again(Protocol):
@@ -64,6 +68,46 @@ class FromPictures:
 
     def close(self) -> None:
         """Nothing is open."""
+
+
+class FromVideo:
+    """The drive's own pictures, as their packets were passed through. Raises SourceError."""
+
+    def __init__(
+        self,
+        recording: Recording,
+        name: str,
+        settings: NodeSettings,
+        model: Model,
+        setups: Mapping[int, SetupDocument],
+    ) -> None:
+        first = setups[min(setups)]
+        self._begins = set(setups)
+        self._live = first.live
+        videos = (video for _, video in packets(recording, name))
+        self._shots = shown(videos, str(recording.path), no_faults())
+        self._perception = Perception(name, settings, model, camera=first.camera, live=first.live)
+
+    def see(self, recorded: Mapping[str, Message]) -> list[Message]:
+        """Those of the frame of this number; those in between too, as the node did unless live."""
+        wanted = next(iter(recorded.values())).header
+        for header, shot in self._shots:
+            found = (header.frame, header.stamp_ns) == (wanted.frame, wanted.stamp_ns)
+            if self._live and not found:
+                continue  # it gave way to a newer one
+            messages = self._perception.see(self._frame(header, shot))
+            if found:
+                return messages
+        return []
+
+    def _frame(self, header: Header, shot: Shot) -> Frame:
+        clock: Any = header.clock
+        restart = header.frame in self._begins
+        captured_ns = header.ledger.captured_ns
+        return Frame(shot.develop(), header.frame, header.stamp_ns, clock, captured_ns, restart)
+
+    def close(self) -> None:
+        """The recording is its owner's."""
 
 
 class FromSource:

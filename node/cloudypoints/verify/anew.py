@@ -18,14 +18,14 @@ from cloudypoints.inference import Model
 from cloudypoints.inference.model import EMBEDDED, embedded_path
 from cloudypoints.messages import KIND_OF, Header, Message, Setup
 from cloudypoints.recording import Recording
-from cloudypoints.verify.again import Again, FromPictures, FromSource
+from cloudypoints.verify.again import Again, FromPictures, FromSource, FromVideo
 from cloudypoints.verify.compare import Difference, same_bytes
 from cloudypoints.verify.compare import differences as message_differences
 from cloudypoints.wire import decode
 
 _AHEAD = 8  # frames by which the messages of one may come later than those of the next
 _PICTURED = "depth.depth_m"  # the field whose worst frame is shown
-_NOT_COMPARED = ("status", "setup")
+_NOT_COMPARED = ("status", "setup", "video")  # what is told of the frames, not seen in them
 
 Progress = Callable[[int, int], None]  # frames of a camera seen anew, and of how many
 
@@ -147,10 +147,14 @@ def verify(
         counts = recording.info().counts
         if not counts:
             raise RecordingError(f"{path}: nothing of ours in it: it was not recorded by a node")
-        seen = "setup" if question.source else "image"
-        cameras = [name for name in recording.info().cameras if f"{seen}/{name}" in counts]
+        seen = ("setup",) if question.source else ("image", "video")
+        cameras = [
+            name
+            for name in recording.info().cameras
+            if any(f"{kind}/{name}" in counts for kind in seen)
+        ]
         if not cameras:
-            raise RecordingError(f"{path}: nothing to see anew: no topic {seen} in it")
+            raise RecordingError(f"{path}: nothing to see anew: no topic {' or '.join(seen)} in it")
         reports = [_verified(recording, name, question, progress) for name in cameras]
     return Report(path, reports)
 
@@ -164,13 +168,16 @@ def _verified(
     inference = settings.inference
     model = Model.open(inference.model, provider=inference.provider, threads=inference.threads)
     report = _expectations(recording, name, first, settings, model)
+    counts = recording.info().counts
+    seen = "image" if f"image/{name}" in counts else "video"
     if not question.source:
-        report.why += _history(recording, name)
+        report.why += _history(recording, f"{seen}/{name}")
     report.identical_wanted = not report.why
     again: Again = FromPictures(name, settings, model, setups)
     if question.source:
         again = FromSource(question.source, name, settings, model, setups)
-    counts = recording.info().counts
+    elif seen == "video":
+        again = FromVideo(recording, name, settings, model, setups)
     most = max(count for topic, count in counts.items() if topic.endswith(f"/{name}"))
     with closing(again):
         for messages in _by_frame(recording, name):
@@ -259,10 +266,10 @@ def _expectations(
     return CameraReport(name, why=why)
 
 
-def _history(recording: Recording, name: str) -> list[str]:
+def _history(recording: Recording, topic: str) -> list[str]:
     """What the node had seen that the recording has not."""
     first_seq, last_seq, count = -1, -1, 0
-    for recorded in recording.messages([f"image/{name}"]):
+    for recorded in recording.messages([topic]):
         header = decode(recorded.parts).header
         first_seq = header.seq if count == 0 else first_seq
         last_seq = header.seq
