@@ -145,6 +145,15 @@ def test_damage_is_counted_survived_and_seen_as_a_gap(tmp_path, name):
     assert number_of(frames[-1].picture) == 99
 
 
+def test_damage_that_makes_a_stream_up_in_the_middle_is_survived(tmp_path):
+    """It hits the table of a transport stream's streams, which names another from there on."""
+    path = damaged(film(tmp_path / "street.ts", range(100), gop=5), 0.4, 0.5, every=97)
+    frames, faults = played(path)
+    assert faults["corrupt"] >= 1
+    assert len(frames) > 80
+    assert number_of(frames[-1].picture) == 99
+
+
 def test_a_picture_without_damage_is_the_picture_of_its_index(tmp_path):
     path = damaged(film(tmp_path / "street.mp4", range(100), gop=5), 0.4, 0.5, every=97)
     frames, _faults = played(path)

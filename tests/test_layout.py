@@ -26,6 +26,7 @@ TESTED_ELSEWHERE = {
     "__main__": "test_cli runs it as a process",
     "capture.bag_log": "test_capture_topics plays bags of ROS 1 and ROS 2",
     "capture.mcap_log": "test_capture_topics plays MCAP files of several writers",
+    "capture.container": "test_capture_video and test_capture_rtsp open what fails to",
     "capture.feed": "a protocol: test_capture_recorded and test_capture_live test what fits it",
     "capture.folder": "test_capture_recorded plays folders of pictures",
     "capture.place": "every test of videos and streams opens one",

@@ -10,11 +10,12 @@ from typing import Any, cast
 import numpy as np
 from numpy.typing import NDArray
 
+from cloudypoints.capture.container import pyav
 from cloudypoints.capture.feed import BAD_IN_A_ROW, Shot
 from cloudypoints.capture.folder import decoded_picture
 from cloudypoints.capture.frame import Picture
 from cloudypoints.capture.messages import Coded
-from cloudypoints.capture.video import pyav, rgb
+from cloudypoints.capture.video import rgb
 from cloudypoints.errors import MissingExtra, SourceError
 
 _VIDEO = {"h264": "h264", "h265": "hevc", "hevc": "hevc", "mjpeg": "mjpeg"}

@@ -9,29 +9,26 @@ from __future__ import annotations
 
 import logging
 import math
-import socket
 import struct
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, cast
-from urllib.parse import urlsplit
 
 import numpy as np
 
-from cloudypoints.capture.feed import BAD_IN_A_ROW, Shot, Unusable
+from cloudypoints.capture.container import opened, pyav, said_by, silence_at, video_stream
+from cloudypoints.capture.feed import BAD_IN_A_ROW, Shot
 from cloudypoints.capture.frame import Clock, Picture
-from cloudypoints.capture.interrupt import make_interruptible
 from cloudypoints.capture.packets import Passage
 from cloudypoints.capture.place import Place
-from cloudypoints.errors import MissingExtra, SourceError
+from cloudypoints.errors import SourceError
 from cloudypoints.geometry import Camera
-from cloudypoints.timing import NS_PER_S, Deadline, monotonic_s, utc_ns
+from cloudypoints.timing import NS_PER_S, monotonic_s, utc_ns
 
 if TYPE_CHECKING:
-    from av.container import InputContainer
-    from av.error import FFmpegError
     from av.packet import Packet
+    from av.stream import Stream
     from av.video.frame import VideoFrame
     from av.video.stream import VideoStream
 
@@ -104,9 +101,9 @@ class VideoFeed:
         self._container.close()
 
     def _open(self) -> None:
-        self._container = _opened(self._place)
+        self._container = opened(self._place)
         try:
-            self._stream = _video_stream(self._container, self._place)
+            self._stream = video_stream(self._container, self._place)
         except SourceError:
             self._container.close()
             raise
@@ -154,7 +151,7 @@ class VideoFeed:
             try:
                 yield from self._video_packets()
             except error_type as error:
-                fault = _said(error, self._place)
+                fault = said_by(error, self._place)
                 damaged = isinstance(error, ValueError) and not self._place.timeouts_s
             else:
                 return
@@ -172,10 +169,10 @@ class VideoFeed:
         silent_s = 0.0  # spent in waiting; what the reader does with a picture is its own affair
         while True:
             asked_s = monotonic_s()
-            packet = next(packets, None)
+            packet = _next(packets)
             silent_s += monotonic_s() - asked_s
             if silent_s >= limit_s:
-                raise SourceError(f"{self._place.name}: {_silence(self._place)}")
+                raise SourceError(f"{self._place.name}: {silence_at(self._place)}")
             if packet is None:
                 return
             if packet.stream.index == self._stream.index:
@@ -279,6 +276,18 @@ class VideoFeed:
         return (container.duration or 0) * 1000, NS_PER_S
 
 
+def _next(packets: Iterator[Packet[Stream]]) -> Packet[Stream] | None:
+    """None at the end, where PyAV stumbles over streams that began in the middle.
+
+    It has flushed all that it knows by then. Damage to a transport stream's tables makes such
+    streams up.
+    """
+    try:
+        return next(packets, None)
+    except IndexError:
+        return None
+
+
 def rgb(frame: VideoFrame) -> Picture:
     """(H, W, 3) RGB, upright, by the colour matrix and range that the frame declares."""
     unspecified = frame.colorspace == _UNSPECIFIED and frame.height >= _HD_HEIGHT_PX
@@ -302,83 +311,6 @@ def _quarter_turns(frame: VideoFrame) -> int:
 def _mark_on(frame: VideoFrame) -> tuple[int, int, int]:
     """What its packet carried."""
     return cast("tuple[int, int, int] | None", frame.opaque) or (0, 0, -1)
-
-
-def pyav() -> Any:
-    """PyAV, made interruptible. Raises MissingExtra."""
-    try:
-        import av
-    except ImportError as error:
-        raise MissingExtra("playing videos and streams", "node") from error
-    make_interruptible()
-    return av
-
-
-def _opened(place: Place) -> InputContainer:
-    """The container. FFmpeg's words are translated here; its own text holds the URL's password."""
-    av = pyav()
-    deadline = Deadline(place.timeouts_s[0] if place.timeouts_s else None)
-    try:
-        container: InputContainer = av.open(
-            place.url,
-            options=place.options,
-            timeout=place.timeouts_s,
-            metadata_errors="replace",
-        )
-    except av.FFmpegError as error:
-        fault = _no_answer(place) if deadline.over else _said(error, place)
-        final = isinstance(error, av.HTTPClientError) or not place.timeouts_s
-    else:
-        return container
-    raise (Unusable if final else SourceError)(f"{place.name}: {fault}")
-
-
-def _video_stream(container: InputContainer, place: Place) -> VideoStream:
-    """The first that can be decoded. Raises Unusable where there is none."""
-    if container.format.name == "tty":  # FFmpeg draws any text file as a terminal
-        raise Unusable(f"{place.name}: a text file, not a video")
-    streams = container.streams.video
-    if not streams:
-        others = ", ".join(sorted({stream.type for stream in container.streams})) or "nothing"
-        raise Unusable(f"{place.name}: no video stream in it, only {others}")
-    if streams[0].codec_context is None:
-        raise Unusable(f"{place.name}: its video is coded in a way that this FFmpeg cannot decode")
-    return streams[0]
-
-
-def _said(error: FFmpegError, place: Place) -> str:
-    """What FFmpeg means, in words for the person who named the source."""
-    av_error = pyav().error
-    said = error.strerror or "unknown error"
-    if isinstance(error, av_error.ExitError):
-        return _silence(place)
-    if isinstance(error, av_error.InvalidDataError) and not place.timeouts_s:
-        return f"not a video, or cut off before its index ({said})"
-    if isinstance(error, av_error.OSError) and place.timeouts_s:
-        return _unresolved(place) or said
-    return said
-
-
-def _no_answer(place: Place) -> str:
-    """FFmpeg calls its own time-out invalid data, an input/output error and other things."""
-    open_s, _read_s = place.timeouts_s or (0.0, 0.0)
-    return f"no answer within {open_s:g} s"
-
-
-def _silence(place: Place) -> str:
-    """What a time-out of reading means."""
-    _open_s, read_s = place.timeouts_s or (0.0, 0.0)
-    return f"no pictures came for {read_s:g} s"
-
-
-def _unresolved(place: Place) -> str:
-    """FFmpeg calls an unknown host an input/output error."""
-    host = urlsplit(place.url).hostname or ""
-    try:
-        socket.getaddrinfo(host, None)
-    except OSError:
-        return f"no host is known by the name {host}"
-    return ""
 
 
 def _sent_ns(packet: Packet[VideoStream]) -> int:
