@@ -8,7 +8,8 @@ import sys
 import pytest
 
 from cloudypoints.recording import Recorder, RecordSettings
-from cloudytools.campaigns.again import again, drives_in
+from cloudytools.campaigns.again import Journal, again, drives_in
+from cloudytools.campaigns.again import Outcome as Seen
 from cloudytools.campaigns.damage import Outcome as Damages
 from cloudytools.campaigns.damage import damage
 from cloudytools.campaigns.footage import FRAME_NS, START_NS, digests, frame, parts_of
@@ -87,6 +88,30 @@ def test_drives_are_seen_again_in_rounds_until_there_are_enough_frames(tmp_path)
     broken = again(20, tmp_path, ["nowhere.mp4"], untold, model=model)
     assert not broken.sound
     assert broken.wrong[0].startswith("nowhere.mp4: 'nowhere.mp4': no such file")
+
+
+@pytest.mark.slow
+def test_drives_that_a_journal_knows_are_not_seen_again(tmp_path):
+    model = saved(tmp_path, ground_model())
+    drives = [str(film(tmp_path / f"{name}.mp4", range(4), size_px=(160, 120))) for name in "ab"]
+    path = tmp_path / "again.jsonl"
+    whole = again(8, tmp_path, drives, untold, model=model, journal=Journal(path))
+    lines = path.read_text().splitlines(keepends=True)
+    assert len(lines) == 2
+    path.write_text(lines[0].replace('"frames": 4', '"frames": 1000') + lines[1][:30])
+    more = again(1000, tmp_path, drives, untold, model=model, journal=Journal(path))
+    assert (whole.frames, more.frames) == (8, 1004)
+    assert more.sound
+
+
+def test_what_was_wrong_by_the_journal_is_tried_again(tmp_path):
+    path = tmp_path / "again.jsonl"
+    journal = Journal(path)
+    journal.keep("good", "a.mp4", Seen(4, 24, 24))
+    journal.keep("bad", "b.mp4", Seen(4, 24, 23, ["b.mp4: frame 3"]))
+    assert Journal(path).known("good") == Seen(4, 24, 24)
+    assert Journal(path).known("bad") is None
+    assert Journal().known("good") is None
 
 
 def test_the_command_says_what_came_out():

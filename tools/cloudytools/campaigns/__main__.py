@@ -18,7 +18,10 @@ campaigns:
 examples:
   python -m cloudytools.campaigns kill --times 200
   python -m cloudytools.campaigns damage --times 1000 --seed 2
-  python -m cloudytools.campaigns again ../shared/data --times 10000
+  python -m cloudytools.campaigns again ../shared/data --times 10000 --journal again.jsonl
+
+A campaign of seeing again takes hours: with --journal it goes on where it was cut off.
+
 
 Exit code: 0 when every promise held, 1 when not.
 """
@@ -40,6 +43,9 @@ def main(arguments: list[str] | None = None) -> int:
     )
     parser.add_argument("--times", type=int, default=200)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument(
+        "--journal", type=Path, metavar="FILE", help="again: a line of JSON for each drive done"
+    )
     chosen = parser.parse_args(arguments)
     if chosen.name == "victim":
         if chosen.path is None:
@@ -49,7 +55,7 @@ def main(arguments: list[str] | None = None) -> int:
         victim(chosen.path)
     with tempfile.TemporaryDirectory() as folder:
         if chosen.name == "again":
-            return _again(chosen.times, Path(folder), chosen.path)
+            return _again(chosen.times, Path(folder), chosen.path, chosen.journal)
         run = _kill if chosen.name == "kill" else _damage
         return run(chosen.times, Path(folder), chosen.seed)
 
@@ -79,11 +85,11 @@ def _damage(times: int, folder: Path, seed: int) -> int:
     return _ended(outcome.wrong, sound=outcome.sound)
 
 
-def _again(times: int, folder: Path, place: Path | None) -> int:
-    from cloudytools.campaigns.again import again, drives_in
+def _again(times: int, folder: Path, place: Path | None, journal: Path | None) -> int:
+    from cloudytools.campaigns.again import Journal, again, drives_in
 
     with progress("frames") as tell:
-        outcome = again(times, folder, drives_in(place), tell)
+        outcome = again(times, folder, drives_in(place), tell, journal=Journal(journal))
     print(
         f"{outcome.frames} frames seen again: {outcome.identical} of {outcome.messages} messages "
         f"the same, byte by byte"

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import itertools
+import json
 import multiprocessing
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -49,21 +50,78 @@ def drives_in(place: Path | None) -> list[str]:
     return sorted(str(path) for pattern in _DRIVES for path in place.rglob(pattern))
 
 
+class Journal:
+    """What became of each drive in each round, a line of JSON each, where a file is named.
+
+    A campaign that was cut off goes on from it; what was wrong is tried again.
+    """
+
+    def __init__(self, path: Path | None = None) -> None:
+        self._path = path
+        self._sound: dict[str, Outcome] = {}
+        for key, outcome in _lines_of(path):
+            if outcome.sound:
+                self._sound[key] = outcome
+
+    def known(self, key: str) -> Outcome | None:
+        """What is written of it, where all was the same."""
+        return self._sound.get(key)
+
+    def keep(self, key: str, source: str, outcome: Outcome) -> None:
+        """Write it down."""
+        if self._path is not None:
+            line = {"key": key, "source": source, **asdict(outcome)}
+            with self._path.open("a", encoding="utf-8") as file:
+                file.write(json.dumps(line) + "\n")
+
+
 def again(
-    frames: int, folder: Path, drives: Sequence[str], tell: Tell, *, model: str = ""
+    frames: int,
+    folder: Path,
+    drives: Sequence[str],
+    tell: Tell,
+    *,
+    model: str = "",
+    journal: Journal | None = None,
 ) -> Outcome:
     """Record and verify drive after drive, on all cores, until so many frames were seen again."""
-    outcome = Outcome()
+    outcome, journal = Outcome(), journal or Journal()
     spawn = multiprocessing.get_context("spawn")  # threads of the libraries survive no fork
     with ProcessPoolExecutor(os.cpu_count() or 1, spawn) as pool:
-        for settings in itertools.cycle(_rounds(model)):
-            jobs = _jobs(drives, folder, settings)
-            for done in as_completed([pool.submit(_seen_again, job) for job in jobs]):
-                _add(outcome, done.result())
+        for number, settings in enumerate(itertools.cycle(_rounds(model))):
+            jobs = {f"{number} {job.key()}": job for job in _jobs(drives, folder, settings)}
+            for part in _round(pool, jobs, journal):
+                _add(outcome, part)
                 tell(min(outcome.frames, frames), frames)
             if outcome.wrong or outcome.frames >= frames or not jobs:
                 return outcome
     return outcome
+
+
+def _round(
+    pool: ProcessPoolExecutor, jobs: Mapping[str, Job], journal: Journal
+) -> Iterator[Outcome]:
+    """Those that are known at once, the others as they come."""
+    known = {key: outcome for key in jobs if (outcome := journal.known(key)) is not None}
+    yield from known.values()
+    coming = {pool.submit(_seen_again, jobs[key]): key for key in jobs if key not in known}
+    for done in as_completed(coming):
+        key, outcome = coming[done], done.result()
+        journal.keep(key, jobs[key].source, outcome)
+        yield outcome
+
+
+def _lines_of(path: Path | None) -> Iterator[tuple[str, Outcome]]:
+    """Without the last one, where it was being written when all ended."""
+    if path is None or not path.exists():
+        return
+    for line in path.read_text(encoding="utf-8").splitlines():
+        try:
+            content = json.loads(line)
+        except ValueError:
+            continue
+        del content["source"]
+        yield content.pop("key"), Outcome(**content)
 
 
 def _rounds(model: str) -> list[dict[str, Any]]:
