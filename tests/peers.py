@@ -29,7 +29,7 @@ from cloudypoints.messages import (
     Message,
     Status,
 )
-from cloudypoints.publisher import BufferPool, Publisher
+from cloudypoints.publisher import Publisher
 from cloudypoints.recording.intake import Intake
 from cloudypoints.timing import Deadline, utc_ns
 from cloudypoints.wire import decode, encode
@@ -121,15 +121,16 @@ class RawNode:
 
 def publish_clouds(endpoint: str, bulk_endpoint: str) -> None:
     """4.9 MB at 30 Hz from a buffer pool; says its resident bytes, and the greatest, at the end."""
-    pool, process, peak = BufferPool(POINT), psutil.Process(), 0
+    process, peak = psutil.Process(), 0
     tick = Deadline(0)
     with Publisher(endpoint, bulk_endpoint=bulk_endpoint) as publisher:
         say(publisher.endpoint, publisher.bulk_endpoint)
-        pool.give_back(np.zeros((480, 640), POINT), None)
+        pool = publisher.buffers
+        pool.give_back(pool.borrow((480, 640), POINT), None)
         before = process.memory_info().rss
         while not select.select([sys.stdin], [], [], tick.left_s())[0]:
             tick = Deadline(1 / 30)
-            points = pool.borrow((480, 640))
+            points = pool.borrow((480, 640), POINT)
             points["z"] = 5.0
             header = Header("front", ledger=Ledger(captured_ns=utc_ns()))
             pool.give_back(points, publisher.publish(Cloud(header, points)))

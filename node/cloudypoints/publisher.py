@@ -1,13 +1,16 @@
 """The node's end of the wire: two PUB sockets, so that no small message waits behind megabytes.
 
 One thread owns a publisher: ZeroMQ sockets are not to be shared. Arrays are handed to ZeroMQ as
-they are; `BufferPool` lends them out again only when ZeroMQ says that they have left.
+they are; `BufferPool` lends them out again only when ZeroMQ says that they have left. A subscriber
+on the same machine may ask for a topic with `sharing.PREFIX` before it: it is then told where the
+bytes lie, and gets no copy.
 """
 
 from __future__ import annotations
 
 import errno
 import logging
+import math
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -19,8 +22,9 @@ import zmq
 
 from cloudypoints.errors import Closed, EndpointError
 from cloudypoints.messages import KIND_OF, TOPICS, Array, Message
+from cloudypoints.sharing import BY_REFERENCE, PREFIX, Private, Slots
 from cloudypoints.timing import utc_ns
-from cloudypoints.wire import encode
+from cloudypoints.wire import Part, encode
 
 log = logging.getLogger(__name__)
 
@@ -64,9 +68,11 @@ class Publisher:
         self._seq: Counter[tuple[str, str]] = Counter()
         self._context = zmq.Context()
         self._sockets: dict[str, Any] = {}
+        self._sharers = 0  # subscriptions to topics whose buffers are shared
+        self.buffers = BufferPool()
         try:
-            self._sockets["fast"] = self._bind(endpoint, _FAST_HIGH_WATER)
-            self._sockets["bulk"] = self._bind(bulk_endpoint, high_water)
+            self._sockets["fast"] = self._bind(zmq.PUB, endpoint, _FAST_HIGH_WATER)
+            self._sockets["bulk"] = self._bind(zmq.XPUB, bulk_endpoint, high_water)
         except EndpointError:
             self.close()
             raise
@@ -93,7 +99,9 @@ class Publisher:
         )
         parts = encode(replace(message, header=stamped))
         self._seq[topic] += 1
-        return self._send(self._sockets[TOPICS[kind].lane], parts)
+        if TOPICS[kind].lane == "bulk":
+            return self._send_bulk(parts)
+        return self._send(self._sockets["fast"], parts)
 
     def republish(self, lane: str, parts: Sequence[Any]) -> None:
         """Send a message of a recording as it is: its number and session are its own.
@@ -102,7 +110,11 @@ class Publisher:
         """
         if not self._sockets:
             raise Closed("the publisher is closed")
-        self._sockets[lane].send_multipart([memoryview(part) for part in parts], copy=False)
+        views = [memoryview(part) for part in parts]
+        if lane == "bulk":
+            self._send_bulk(views)
+        else:
+            self._send(self._sockets[lane], views)
 
     def close(self) -> None:
         """Free both ports; what has not left after a quarter of a second is lost."""
@@ -122,9 +134,11 @@ class Publisher:
     ) -> None:
         self.close()
 
-    def _bind(self, endpoint: str, high_water: int) -> Any:
-        socket = self._context.socket(zmq.PUB)
+    def _bind(self, kind: int, endpoint: str, high_water: int) -> Any:
+        socket = self._context.socket(kind)
         try:
+            if kind == zmq.XPUB:  # what subscribers ask for passes through `_heed`
+                socket.setsockopt(zmq.XPUB_MANUAL, 1)
             # Before bind: a mark set later does not hold for the pipes that exist.
             socket.setsockopt(zmq.SNDHWM, high_water)
             socket.setsockopt(zmq.LINGER, 0)
@@ -137,7 +151,45 @@ class Publisher:
             raise EndpointError(f"{endpoint}: {_bind_remedy(error)}") from error
         return socket
 
-    def _send(self, socket: Any, parts: list[Any]) -> Any:
+    def _heed(self) -> None:
+        """Do as subscribers have asked since: who may share buffers is sent none."""
+        socket = self._sockets["bulk"]
+        while socket.getsockopt(zmq.EVENTS) & zmq.POLLIN:
+            asked = socket.recv()
+            if asked[:1] not in (b"\0", b"\1"):
+                continue  # any socket may send anything up the connection
+            begins, topic = asked[:1] == b"\1", asked[1:]
+            socket.setsockopt(zmq.SUBSCRIBE if begins else zmq.UNSUBSCRIBE, topic)
+            if PREFIX and topic.startswith(PREFIX):
+                self._sharers = max(0, self._sharers + (1 if begins else -1))
+                plain = topic.removeprefix(PREFIX)
+                socket.setsockopt(zmq.UNSUBSCRIBE if begins else zmq.SUBSCRIBE, plain)
+
+    def _send_bulk(self, parts: Sequence[Part]) -> Any:
+        """To all who asked for it, with the buffers or, to who shares memory, where they lie."""
+        socket = self._sockets["bulk"]
+        self._heed()
+        trackers = [self._send(socket, parts)]
+        if self._sharers:
+            topic, header, *buffers = parts
+            name = PREFIX + bytes(topic)
+            references = self._references(buffers)
+            if references:
+                socket.send_multipart([name + BY_REFERENCE, header, *references])
+            else:
+                trackers.append(self._send(socket, [name, header, *buffers]))
+        left = [tracker for tracker in trackers if tracker is not None]
+        return zmq.MessageTracker(*left) if left else None
+
+    def _references(self, buffers: Sequence[Part]) -> list[bytes]:
+        """One for each buffer; none where they are small, or there is no memory to share."""
+        sizes = [part.nbytes for part in buffers if not isinstance(part, bytes)]
+        if sum(sizes) < _COPY_BELOW_BYTES or not all(sizes):
+            return []
+        references = [self.buffers.reference(np.frombuffer(part, np.uint8)) for part in buffers]
+        return references if all(references) else []
+
+    def _send(self, socket: Any, parts: Sequence[Any]) -> Any:
         trackers = []
         for index, part in enumerate(parts):
             more = zmq.SNDMORE if index < len(parts) - 1 else 0
@@ -151,35 +203,50 @@ class Publisher:
 
 
 class BufferPool:
-    """Arrays of one dtype and shape, lent out again when ZeroMQ is done with them.
+    """Arrays that are lent out again when ZeroMQ and all readers are done with them.
 
-    It grows while subscribers hold messages back, up to the publisher's high-water mark each, and
-    never shrinks below what was needed at once.
+    It grows while subscribers hold messages back, up to the publisher's high-water mark each.
     """
 
-    def __init__(self, dtype: np.dtype[Any]) -> None:
-        self._dtype = dtype
-        self._lent: list[tuple[Array, Any]] = []
-        self._free: list[Array] = []
+    def __init__(self) -> None:
+        self._slots = Slots()
+        self._lent: dict[int, Private] = {}  # by the address of their bytes
+        self._leaving: list[tuple[Private, Any]] = []
 
-    def borrow(self, shape: tuple[int, ...]) -> Array:
-        """An array of this shape whose content is whatever it was."""
-        still_out = [(array, tracker) for array, tracker in self._lent if not tracker.done]
-        if len(still_out) < len(self._lent):
-            self._free += [array for array, tracker in self._lent if tracker.done]
-        self._lent = still_out
-        while self._free:
-            array = self._free.pop()
-            if array.shape == shape:
-                return array
-        return np.empty(shape, self._dtype)
+    def borrow(self, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array:
+        """An array whose content is whatever it was."""
+        leaving, self._leaving = self._leaving, []
+        for slot, tracker in leaving:
+            self._leave(slot, tracker)
+        slot = self._slots.take(math.prod(shape) * dtype.itemsize)
+        self._lent[_address_of(slot.bytes)] = slot
+        array: Array = slot.bytes.view(dtype).reshape(shape)
+        return array
 
     def give_back(self, array: Array, tracker: Any) -> None:
         """Hand it in; it is lent again when `tracker` is done (None: at once)."""
-        if tracker is None:
-            self._free.append(array)
+        self._leave(self._lent.pop(_address_of(array)), tracker)
+
+    def reference(self, array: Array) -> bytes:
+        """What a reader on this machine finds the content of this array by; empty: by nothing."""
+        slot = self._lent.get(_address_of(array))
+        if slot is not None and slot.bytes.nbytes == array.nbytes:
+            return slot.reference()
+        copy = self.borrow(array.shape, array.dtype)
+        copy[...] = array
+        reference = self._lent[_address_of(copy)].reference()
+        self.give_back(copy, None)
+        return reference
+
+    def _leave(self, slot: Private, tracker: Any) -> None:
+        if tracker is None or tracker.done:
+            self._slots.put(slot)
         else:
-            self._lent.append((array, tracker))
+            self._leaving.append((slot, tracker))
+
+
+def _address_of(array: Array) -> int:
+    return int(array.__array_interface__["data"][0])
 
 
 def bulk_beside(endpoint: str) -> str:

@@ -22,6 +22,7 @@ from cloudypoints.errors import Closed, ConfigError, EndpointError, VersionError
 from cloudypoints.inbox import Health, Inbox, Key
 from cloudypoints.messages import TOPICS, Message
 from cloudypoints.publisher import DEFAULT_ENDPOINT, bulk_beside, is_ipv6, is_local
+from cloudypoints.sharing import PREFIX, Windows
 from cloudypoints.wire import MAX_BUFFER_BYTES, check_camera_name, decode
 
 log = logging.getLogger(__name__)
@@ -43,9 +44,11 @@ class Subscription:
     ) -> None:
         self.endpoint = endpoint
         self._inbox = Inbox(endpoint, max_age_s)
+        shared = shared_prefixes(topics) if is_local(bulk_endpoint) else []
         context = zmq.Context()
-        sockets = connect_lanes(context, {"fast": endpoint, "bulk": bulk_endpoint}, topics)
-        drain = _Drain(self._inbox, context, sockets)
+        endpoints = {"fast": endpoint, "bulk": bulk_endpoint}
+        sockets = connect_lanes(context, endpoints, topics, {"bulk": shared})
+        drain = _Drain(self._inbox, context, sockets, shared)
         self._closing = weakref.finalize(self, drain.close)
 
     def read(self, timeout_s: float | None = None) -> Message:
@@ -124,10 +127,11 @@ class _Drain:
     ending; the subscription's finalizer closes it before that.
     """
 
-    def __init__(self, inbox: Inbox, context: Any, sockets: list[Any]) -> None:
+    def __init__(self, inbox: Inbox, context: Any, sockets: list[Any], shared: list[bytes]) -> None:
         self._inbox = inbox
         self._context = context
         self._sockets = sockets
+        self._windows, self._shared = Windows(), shared
         self._woken, self._wake = context.socket(zmq.PAIR), context.socket(zmq.PAIR)
         self._woken.bind("inproc://wake")
         self._wake.connect("inproc://wake")
@@ -180,35 +184,49 @@ class _Drain:
             except zmq.Again:
                 return
             try:
-                message = decode([frame.buffer for frame in frames])
+                parts = self._windows.parts([frame.buffer for frame in frames])
+                message = decode(parts) if parts else None
             except VersionError:
                 raise
             except WireError as error:
                 self._inbox.count_malformed(error)
+            except OSError as error:
+                self._share_no_more(socket, error)
             else:
-                self._inbox.keep(message)
+                if message is not None:  # or its number will be missing, which counts as lost
+                    self._inbox.keep(message)
+
+    def _share_no_more(self, socket: Any, error: OSError) -> None:
+        """Have everything sent: another user's node, or one in a container, shares nothing."""
+        if self._shared:
+            log.info("%s: no shared memory (%s); all is sent", self._inbox.endpoint, error)
+        for prefix in self._shared:
+            socket.unsubscribe(prefix)
+        self._shared = []
 
 
 def connect_lanes(
     context: Any,
     endpoints: Mapping[str, str],
     topics: tuple[str, ...],
-    high_water: Mapping[str, int] = _HIGH_WATER,
+    more: Mapping[str, list[bytes]] | None = None,
     *,
+    high_water: Mapping[str, int] = _HIGH_WATER,
     prepare: Callable[[Any], object] = lambda socket: None,
 ) -> list[Any]:
     """A connected SUB socket for each lane (`fast`, `bulk`) that the topics need.
 
-    `prepare` is called with each before it connects. Raises EndpointError, WireError; the context
-    is gone then, with all its sockets.
+    `more` subscriptions by lane are made too; `prepare` is called with each socket before it
+    connects. Raises EndpointError, WireError; the context is gone then, with all its sockets.
     """
+    more = more or {}
     sockets: list[Any] = []
     try:
         for lane, prefixes in _prefixes(topics).items():
             sockets.append(context.socket(zmq.SUB))
             sockets[-1].setsockopt(zmq.RCVHWM, high_water[lane])  # holds before connect
             prepare(sockets[-1])
-            _connect_one(sockets[-1], endpoints[lane], prefixes)
+            _connect_one(sockets[-1], endpoints[lane], prefixes + more.get(lane, []))
     except (EndpointError, WireError):
         context.destroy(linger=0)
         raise
@@ -233,6 +251,11 @@ def _connect_one(socket: Any, endpoint: str, prefixes: list[bytes]) -> None:
     except zmq.ZMQError as error:
         reason = zmq.strerror(error.errno or 0)
         raise EndpointError(f"{endpoint}: cannot be connected to: {reason}") from error
+
+
+def shared_prefixes(topics: tuple[str, ...]) -> list[bytes]:
+    """What the bulk lane's socket asks for besides, to be told where buffers lie."""
+    return [PREFIX + prefix for prefix in _prefixes(topics).get("bulk", []) if PREFIX]
 
 
 def _prefixes(topics: tuple[str, ...]) -> dict[str, list[bytes]]:

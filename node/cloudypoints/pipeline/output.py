@@ -14,7 +14,7 @@ from cloudypoints.latest import Lane, Mailbox
 from cloudypoints.messages import KIND_OF, POINT, Ledger, Message, Status
 from cloudypoints.pipeline.rig import Rig
 from cloudypoints.pipeline.shot import Shot, Sight
-from cloudypoints.publisher import BufferPool, Publisher
+from cloudypoints.publisher import Publisher
 from cloudypoints.timing import Rate, monotonic_s
 
 _TICK_S = 0.1  # how often silence is looked for
@@ -71,7 +71,6 @@ class Output:
         self._topics = topics
         self._stale_after_s = stale_after_s
         self._describe = describe
-        self._pool = BufferPool(POINT)
         self._next_tick_s = monotonic_s()
         self._next_status_s = monotonic_s()
 
@@ -108,7 +107,7 @@ class Output:
         if shot.sight is not line.sight:
             line.sight = shot.sight
             self._publish(shot.rig.setup(shot.sight))
-        points = self._pool.borrow(shot.fitted.shape[:2])
+        points = self._publisher.buffers.borrow(shot.fitted.shape[:2], POINT)
         tracker, ledger = None, shot.ledger
         for message in shot.rig.messages(shot, drops, points):
             sent = self._publish(message)
@@ -116,7 +115,7 @@ class Output:
                 tracker = sent
             ledger = message.header.ledger
         line.ledgers.append(ledger)
-        self._pool.give_back(points, tracker)
+        self._publisher.buffers.give_back(points, tracker)
         line.rate.tick()
         line.published_s = monotonic_s()
 

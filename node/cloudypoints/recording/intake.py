@@ -81,7 +81,11 @@ class Intake:
     def __enter__(self) -> Intake:
         self._context = zmq.Context()
         self._sockets = connect_lanes(
-            self._context, self._endpoints, self._topics, _HIGH_WATER, prepare=self._watch
+            self._context,
+            self._endpoints,
+            self._topics,
+            high_water=_HIGH_WATER,
+            prepare=self._watch,
         )
         self._woken, self._wake = self._context.socket(zmq.PAIR), self._context.socket(zmq.PAIR)
         self._woken.bind("inproc://wake")

@@ -12,7 +12,7 @@ from cloudypoints.config import DEFAULT_CAMERA, NodeSettings, settings_from
 from cloudypoints.inference import Model
 from cloudypoints.messages import POINT
 from cloudypoints.pipeline import Node, Rig
-from cloudypoints.publisher import BufferPool, Publisher
+from cloudypoints.publisher import Publisher
 from cloudypoints.timing import utc_ns
 from cloudytools.bench import networks
 from cloudytools.bench.figures import Effort, Figure, Target, interleaved, medians
@@ -93,7 +93,6 @@ def one_thread_hz(settings: NodeSettings, seconds: float) -> float:
     model = Model.open(inference.model, provider=inference.provider, threads=inference.threads)
     source = open_source(camera.source, camera.capture)
     rig = Rig(DEFAULT_CAMERA, camera, settings, model, source.camera)
-    pool = BufferPool(POINT)
     with (
         closing(source),
         Publisher(ANY_PORT, high_water=_HIGH_WATER) as publisher,
@@ -101,7 +100,7 @@ def one_thread_hz(settings: NodeSettings, seconds: float) -> float:
     ):
 
         def work() -> None:
-            _one_frame(rig, source.read(), publisher, pool)
+            _one_frame(rig, source.read(), publisher)
 
         _until(listener, "first", work, at_least_s=0)
         _until(listener, "tenth", work, at_least_s=seconds)
@@ -120,15 +119,15 @@ def bare_hz(settings: NodeSettings, seconds: float) -> float:
     return runs / (time.monotonic() - start_s)
 
 
-def _one_frame(rig: Rig, frame: Frame, publisher: Publisher, pool: BufferPool) -> None:
+def _one_frame(rig: Rig, frame: Frame, publisher: Publisher) -> None:
     """What the node's threads do to a frame, in the same functions."""
     shot = rig.shoot(frame)
     start_ns = utc_ns()
     (result,) = rig.model.infer_fitted([shot.fitted], [shot.sight.view])
     shot = shot.inferred(result, start_ns, utc_ns())
-    points = pool.borrow(shot.fitted.shape[:2])
+    points = publisher.buffers.borrow(shot.fitted.shape[:2], POINT)
     trackers = [publisher.publish(message) for message in rig.messages(shot, 0, points)]
-    pool.give_back(points, trackers[0])  # the cloud's, which comes first
+    publisher.buffers.give_back(points, trackers[0])  # the cloud's, which comes first
 
 
 def _until(listener: Reporter, word: str, work: Callable[[], None], *, at_least_s: float) -> None:

@@ -1,0 +1,255 @@
+"""Buffers that subscribers on the same machine read where they lie, without a socket's copies.
+
+A slot is a sealed memfd: a page that tells which slot it is and how often it was written, then the
+bytes. A reference names the writer's process and descriptor, what that page says, and the length;
+whoever may open the writer's descriptors can follow it. A reader holds a lock (flock, shared) for
+as long as it looks, the writer writes only what nobody holds: nothing changes under a reader's
+eyes, and the kernel itself ends the hold of a reader that dies. Linux alone has all that; elsewhere
+everything goes through the sockets.
+"""
+
+from __future__ import annotations
+
+import logging
+import mmap
+import os
+import secrets
+import struct
+import sys
+import weakref
+from collections import OrderedDict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cloudypoints.errors import WireError
+from cloudypoints.messages import Array
+from cloudypoints.timing import monotonic_s
+
+if sys.platform == "linux":
+    import fcntl
+
+log = logging.getLogger(__name__)
+
+Bytes = NDArray[np.uint8]
+
+_PAGE = struct.Struct("<8sQ")  # a slot's own random name; how often it was written
+_REFERENCE = struct.Struct("<II8sQQ")  # process, descriptor, name, times written, bytes
+_CONTENT_AT = 4096  # where a slot's bytes begin
+_NO_RESIZE = 0x2 | 0x4  # F_SEAL_SHRINK, F_SEAL_GROW: a reader's memory never goes away
+_REST_S = 0.4  # that a slot keeps what somebody was told of and is perhaps on the way to
+_RESTING_BYTES = 96 << 20  # of one length; with more, slots rest less
+_LEAST = 3  # slots of one length, however large
+_FORGET_S = 10.0  # after which the slots of a length that nobody asks for are let go
+_LONG_TOPIC = 1024  # bytes; more than any topic has
+_PATIENCE = 3  # references in a row that a reader may fail to follow
+_MAPPED = 64  # slots that a reader keeps in view
+
+
+def machine_prefix() -> bytes:
+    """What stands before a topic whose buffers may be shared: `~BOOT `; empty where none can be.
+
+    Two processes share memory only under one running kernel; BOOT is its random name.
+    """
+    if sys.platform != "linux" or not hasattr(os, "memfd_create"):
+        return b""
+    try:
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+    except OSError:
+        return b""
+    return f"~{boot} ".encode()
+
+
+PREFIX = machine_prefix()
+BY_REFERENCE = b"@"  # ends a topic whose buffers are references
+
+
+class Private:
+    """Bytes of one length that no other process can see."""
+
+    def __init__(self, nbytes: int) -> None:
+        self.bytes: Bytes = np.empty(nbytes, np.uint8)
+        self.told_s = float("-inf")  # monotonic, when a reference to it was last given
+
+    def renew(self) -> bool:
+        """Whether it may be written."""
+        return True
+
+    def reference(self) -> bytes:
+        """What a reader finds it by: nothing."""
+        return b""
+
+
+class Shared(Private):
+    """The same in a memfd. Raises OSError when the system gives no memory or no descriptor."""
+
+    def __init__(self, nbytes: int) -> None:
+        assert sys.platform == "linux"  # or PREFIX would be empty
+        self.told_s = float("-inf")
+        self._name, self._written = secrets.token_bytes(8), 0
+        flags = os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING
+        self._descriptor = os.memfd_create("cloudypoints", flags)
+        weakref.finalize(self, os.close, self._descriptor)
+        os.ftruncate(self._descriptor, _CONTENT_AT + nbytes)
+        fcntl.fcntl(self._descriptor, fcntl.F_ADD_SEALS, _NO_RESIZE)
+        populated = mmap.MAP_SHARED | mmap.MAP_POPULATE
+        self._memory = mmap.mmap(self._descriptor, _CONTENT_AT + nbytes, flags=populated)
+        self.bytes = np.frombuffer(self._memory, np.uint8, nbytes, _CONTENT_AT)
+
+    def renew(self) -> bool:
+        """Make it free to be written; False while a reader holds it.
+
+        References that were given before hold no longer.
+        """
+        try:
+            fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        self._written += 1
+        _PAGE.pack_into(self._memory, 0, self._name, self._written)
+        fcntl.flock(self._descriptor, fcntl.LOCK_UN)
+        return True
+
+    def reference(self) -> bytes:
+        """What a reader finds it by, until it is renewed."""
+        self.told_s = monotonic_s()
+        who = os.getpid(), self._descriptor
+        return _REFERENCE.pack(*who, self._name, self._written, self.bytes.nbytes)
+
+
+class Slots:
+    """Memory by length, lent piece by piece; it grows while readers hold some, to a bound.
+
+    Beyond that what is lent is private, and goes through the sockets.
+    """
+
+    def __init__(self) -> None:
+        self._shelves: dict[int, _Shelf] = {}
+
+    def take(self, nbytes: int) -> Private:
+        """A slot of this length to write to."""
+        shelf = self._shelves.get(nbytes)
+        if shelf is None:
+            used = {n: s for n, s in self._shelves.items() if monotonic_s() < s.asked_s + _FORGET_S}
+            shelf = _Shelf(nbytes)
+            self._shelves = {**used, nbytes: shelf}
+        return shelf.take()
+
+    def put(self, slot: Private) -> None:
+        """Hand it in; its content stays until the memory is needed."""
+        shelf = self._shelves.get(slot.bytes.nbytes)
+        if shelf is not None:
+            shelf.free.append(slot)
+
+
+class _Shelf:
+    """The slots of one length, what has lain longest first."""
+
+    def __init__(self, nbytes: int) -> None:
+        self.free: list[Private] = []
+        self.asked_s = monotonic_s()
+        self._nbytes = nbytes
+        self._more = max(_LEAST, _RESTING_BYTES // max(1, nbytes)) if PREFIX else 0
+
+    def take(self) -> Private:
+        self.asked_s = monotonic_s()
+        rested_s = self.asked_s - _REST_S if self._more else self.asked_s
+        # Those that can be shared come first, so that readers who let go are served so again.
+        for slot in sorted(self.free, key=lambda slot: type(slot) is Private):
+            if slot.told_s <= rested_s and slot.renew():
+                self.free.remove(slot)
+                return slot
+        slot = self._new()
+        slot.renew()
+        return slot
+
+    def _new(self) -> Private:
+        if self._more:
+            self._more -= 1
+            try:
+                return Shared(self._nbytes)
+            except OSError as error:
+                self._more = 0
+                log.warning("no memory to share (%s): it goes through the sockets", error)
+        return Private(self._nbytes)
+
+
+class Windows:
+    """A reader's view of slots, each mapped once; owned by one thread."""
+
+    def __init__(self) -> None:
+        self._maps: OrderedDict[tuple[Any, ...], mmap.mmap] = OrderedDict()
+        self._failed = 0  # references in a row that could not be followed
+
+    def parts(self, parts: list[memoryview]) -> list[Any] | None:
+        """A message's parts as they would have been sent, with the buffers where they lie.
+
+        None when it is lost: written over since, or not to be opened. Raises WireError for what is
+        no reference, OSError when none of the last few could be opened.
+        """
+        topic = parts[0][: len(PREFIX) + _LONG_TOPIC].tobytes()
+        if not PREFIX or not topic.startswith(PREFIX):
+            return list(parts)
+        topic = topic.removeprefix(PREFIX)
+        if not topic.endswith(BY_REFERENCE):
+            return [topic, *parts[1:]]
+        try:
+            buffers = [self.look(part) for part in parts[2:]]
+        except OSError:  # of a node that has ended since, perhaps
+            self._failed += 1
+            if self._failed >= _PATIENCE:
+                raise
+            return None
+        self._failed = 0
+        whole = all(buffer is not None for buffer in buffers)
+        return [topic.removesuffix(BY_REFERENCE), *parts[1:2], *buffers] if whole else None
+
+    def look(self, reference: memoryview) -> Array | None:
+        """The bytes (N,), read-only, held until the array and its views are forgotten.
+
+        None when they have been written over since. Raises WireError for what is no reference,
+        OSError for a slot that this process cannot open.
+        """
+        if reference.nbytes != _REFERENCE.size:
+            raise WireError(f"reference of {reference.nbytes} bytes; expected {_REFERENCE.size}")
+        process, descriptor, name, written, nbytes = _REFERENCE.unpack(reference)
+        path = f"/proc/{process}/fd/{descriptor}"
+        memory = self._mapped((process, descriptor, name), path, nbytes)
+        held = _opened(path)
+        content = np.frombuffer(memory, np.uint8, nbytes, _CONTENT_AT)
+        weakref.finalize(content, os.close, held)  # which ends the lock too
+        try:
+            fcntl.flock(held, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:  # at this very moment it is being renewed
+            return None
+        return content if _PAGE.unpack_from(memory) == (name, written) else None
+
+    def _mapped(self, key: tuple[Any, ...], path: str, nbytes: int) -> mmap.mmap:
+        """Of a descriptor of its own: a map keeps that open, and would keep its lock."""
+        memory = self._maps.pop(key, None)
+        if memory is None:
+            descriptor = _opened(path)
+            try:
+                memory = _map_of(descriptor, _CONTENT_AT + nbytes)
+            finally:
+                os.close(descriptor)
+        self._maps[key] = memory
+        if len(self._maps) > _MAPPED:
+            self._maps.popitem(last=False)
+        return memory
+
+
+def _opened(path: str) -> int:
+    """Never waiting, whatever stands there. Raises OSError."""
+    return os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+
+
+def _map_of(descriptor: int, nbytes: int) -> mmap.mmap:
+    """Raises OSError unless it is a slot of this length, sealed against becoming shorter."""
+    sealed = fcntl.fcntl(descriptor, fcntl.F_GET_SEALS)  # EINVAL for anything but a memfd
+    if sealed & _NO_RESIZE != _NO_RESIZE or os.fstat(descriptor).st_size != nbytes:
+        raise OSError("not a slot")
+    populated = mmap.MAP_SHARED | mmap.MAP_POPULATE
+    return mmap.mmap(descriptor, nbytes, flags=populated, prot=mmap.PROT_READ)

@@ -1,0 +1,290 @@
+"""Shared buffers between real sockets and processes: nothing is copied, nothing changes in use."""
+
+import os
+import struct
+import subprocess
+import sys
+
+import numpy as np
+import psutil
+import pytest
+import zmq
+
+import cloudypoints
+from cloudypoints import sharing
+from cloudypoints.errors import WireError
+from cloudypoints.messages import POINT, Cloud, Header, Image, Ledger
+from cloudypoints.publisher import Publisher
+from cloudypoints.sharing import BY_REFERENCE, PREFIX, Private, Shared, Slots, Windows
+from cloudypoints.timing import utc_ns
+from peers import ANY_PORT, LIMIT_S, heard, until
+
+pytestmark = [
+    pytest.mark.usefixtures("no_leaks"),
+    pytest.mark.skipif(not PREFIX, reason="memory is shared on Linux alone"),
+]
+
+SHAPE = (120, 160)
+NBYTES = 120 * 160 * POINT.itemsize
+
+
+@pytest.fixture
+def node():
+    with Publisher(ANY_PORT, high_water=1000) as made:
+        yield made
+
+
+def listening(node, *topics, **options):
+    """An open subscription to a node of the test."""
+    return cloudypoints.subscribe(
+        node.endpoint, *topics, bulk_endpoint=node.bulk_endpoint, **options
+    )
+
+
+def send(node, number):
+    """A cloud whose every coordinate is this number."""
+    points = node.buffers.borrow(SHAPE, POINT)
+    for axis in "xyz":
+        points[axis] = number
+    header = Header("front", frame=number, ledger=Ledger(captured_ns=utc_ns()))
+    node.buffers.give_back(points, node.publish(Cloud(header, points)))
+
+
+def meet(node, subscription):
+    """Until the first cloud is there."""
+    until(lambda: send(node, 0) or subscription.health("cloud/front").received)
+
+
+def written(slot, value):
+    """A renewed slot, filled."""
+    assert slot.renew()
+    slot.bytes[:] = value
+    return slot
+
+
+def look(windows, slot):
+    """By a reference, as it would come off a socket."""
+    return windows.look(memoryview(slot.reference()))
+
+
+# --- Slots and windows ----------------------------------------------------------------------------
+
+
+def test_what_is_written_is_seen_without_a_copy():
+    slot, windows = written(Shared(1000), 7), Windows()
+    seen = look(windows, slot)
+    assert np.array_equal(seen, slot.bytes)
+    assert not seen.flags.writeable
+    slot.bytes[3] = 9  # which a publisher never does
+    assert seen[3] == 9
+
+
+def test_a_slot_is_not_written_while_any_view_of_it_lives():
+    slot, windows = written(Shared(1000), 7), Windows()
+    seen = look(windows, slot)
+    part = seen.view(np.uint16)[10:20].reshape(2, 5)
+    del seen
+    assert not slot.renew()
+    del part
+    assert slot.renew()
+
+
+def test_each_reader_holds_a_slot_on_its_own():
+    slot, readers = written(Shared(1000), 7), [Windows(), Windows()]
+    seen = [look(windows, slot) for windows in (*readers, readers[0])]
+    while seen:
+        assert not slot.renew()
+        seen.pop()
+    assert slot.renew()
+
+
+def test_a_reference_from_before_the_last_writing_leads_nowhere():
+    slot, windows = written(Shared(1000), 7), Windows()
+    reference = memoryview(slot.reference())
+    written(slot, 8)
+    assert windows.look(reference) is None
+    assert slot.renew()
+
+
+def test_a_slot_outlives_its_writer_s_interest():
+    slot, windows = written(Shared(1000), 7), Windows()
+    seen = look(windows, slot)
+    del slot
+    assert (seen == 7).all()
+
+
+def test_a_reader_that_is_killed_holds_nothing():
+    slot = written(Shared(1000), 7)
+    script = """
+import sys
+from cloudypoints.sharing import Windows
+seen = Windows().look(memoryview(bytes.fromhex(sys.argv[1])))
+print(seen.sum(), flush=True)
+sys.stdin.read()
+"""
+    command = [sys.executable, "-c", script, slot.reference().hex()]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as reader:
+        assert reader.stdout.readline() == b"7000\n"
+        assert not slot.renew()
+        reader.kill()
+    until(slot.renew)
+
+
+def reference_to(path_descriptor, name=b"12345678", times=1, nbytes=1000):
+    """Made up, to a descriptor of this process."""
+    return memoryview(struct.pack("<II8sQQ", os.getpid(), path_descriptor, name, times, nbytes))
+
+
+def test_what_is_no_slot_is_refused_at_once(tmp_path):
+    os.mkfifo(tmp_path / "fifo")
+    file = os.open(tmp_path / "file", os.O_CREAT | os.O_RDWR)
+    os.truncate(file, 8192)
+    open_ones = [
+        file,
+        os.open(tmp_path / "fifo", os.O_RDWR),
+        os.open(tmp_path, os.O_RDONLY),
+        os.memfd_create("not sealed"),
+    ]
+    for descriptor in open_ones:
+        with pytest.raises(OSError):  # noqa: PT011 - each says it differently
+            Windows().look(reference_to(descriptor))
+        os.close(descriptor)
+
+
+def test_a_reference_that_lies_about_the_length_is_refused():
+    slot = written(Shared(1000), 7)
+    _process, descriptor, name, times, nbytes = struct.unpack("<II8sQQ", slot.reference())
+    for lie in (nbytes + 1, nbytes + 10**9, 0):
+        with pytest.raises(OSError, match="not a slot"):
+            Windows().look(reference_to(descriptor, name, times, lie))
+
+
+@pytest.mark.parametrize("content", [b"", b"x" * 31, b"x" * 33])
+def test_a_reference_of_another_length_is_malformed(content):
+    with pytest.raises(WireError, match="reference of"):
+        Windows().look(memoryview(content))
+
+
+def test_slots_grow_to_a_bound_while_readers_hold_them_and_no_further():
+    slots, windows, nbytes = Slots(), Windows(), 20 << 20
+    lent, held = [], []
+    for _ in range(8):
+        lent.append(slots.take(nbytes))
+        held += [look(windows, lent[-1])] if type(lent[-1]) is Shared else []
+        slots.put(lent[-1])
+    assert 3 <= len(held) < 8
+    assert len({slot.bytes.ctypes.data for slot in lent}) == len(held) + 1  # and one private
+    held.clear()
+    assert type(slots.take(nbytes)) is Shared
+
+
+def test_a_slot_that_somebody_was_told_of_rests_a_while():
+    slots = Slots()
+    told = slots.take(1000)
+    told.reference()
+    slots.put(told)
+    slots.put(other := slots.take(1000))
+    assert slots.take(1000) is other
+    until(lambda: slots.take(1000) is told)
+
+
+def test_lengths_that_nobody_asks_for_any_more_are_let_go(monkeypatch):
+    clock = [0.0]
+    monkeypatch.setattr(sharing, "monotonic_s", lambda: clock[0])
+    slots = Slots()
+    before = psutil.Process().num_fds()
+    for nbytes in (1000, 2000, 3000):
+        slots.put(slots.take(nbytes))
+        clock[0] += 60
+    assert psutil.Process().num_fds() <= before + 4  # of the last two lengths
+
+
+def test_without_memory_to_share_it_is_private(monkeypatch, caplog):
+    def none_left(*_):
+        raise OSError(24, "Too many open files")
+
+    monkeypatch.setattr(os, "memfd_create", none_left)
+    slots = Slots()
+    taken = [slots.take(1000) for _ in range(2)]
+    assert [type(slot) for slot in taken] == [Private, Private]
+    assert [record.getMessage() for record in caplog.records] == [
+        "no memory to share ([Errno 24] Too many open files): it goes through the sockets"
+    ]
+
+
+# --- Through publisher and subscription -----------------------------------------------------------
+
+
+def test_what_a_reader_keeps_never_changes_however_many_follow(node):
+    with listening(node, "cloud/front") as subscription:
+        meet(node, subscription)
+        kept = []
+        for number in range(1, 60):
+            send(node, number)
+            until(lambda n=number: subscription.latest("cloud/front").header.frame == n)
+            kept.append(subscription.read(LIMIT_S))
+        assert subscription.health("cloud/front").lost == 0
+    assert all((one.points["y"] == one.header.frame).all() for one in kept)
+
+
+def test_who_does_not_know_of_sharing_gets_the_same_by_socket(node):
+    with (
+        listening(node, "cloud/front") as subscription,
+        zmq.Context() as context,
+        context.socket(zmq.SUB) as plain,
+    ):
+        plain.subscribe(b"cloud/front\0")
+        plain.connect(node.bulk_endpoint)
+        meet(node, subscription)
+        until(lambda: send(node, 0) or plain.poll(0))
+        send(node, 5)
+        until(lambda: subscription.latest("cloud/front").header.frame == 5)
+        topics = set()
+        while plain.poll(100):
+            topic, _, points = plain.recv_multipart()
+            topics.add(topic)
+        assert topics == {b"cloud/front\0"}
+        assert (np.frombuffer(points, POINT)["z"] == 5).all()
+
+
+def test_who_shares_is_told_where_the_bytes_lie_and_is_sent_none(node):
+    with zmq.Context() as context, context.socket(zmq.SUB) as socket:
+        for topic in (b"cloud/front\0", PREFIX + b"cloud/front\0"):
+            socket.subscribe(topic)
+        socket.connect(node.bulk_endpoint)
+        until(lambda: send(node, 3) or socket.poll(0))
+        topic, _, reference = socket.recv_multipart()
+    assert topic == PREFIX + b"cloud/front\0" + BY_REFERENCE
+    assert (Windows().look(memoryview(reference)).view(POINT)["x"] == 3).all()
+
+
+def test_a_subscriber_on_another_machine_is_sent_everything(node):
+    with zmq.Context() as context, context.socket(zmq.SUB) as socket:
+        for topic in (b"cloud/front\0", b"~another-machine cloud/front\0"):
+            socket.subscribe(topic)
+        socket.connect(node.bulk_endpoint)
+        until(lambda: send(node, 3) or socket.poll(0))
+        topic, _, points = socket.recv_multipart()
+    assert topic == b"cloud/front\0"
+    assert len(points) == NBYTES
+
+
+def test_arrays_of_anybody_s_are_shared_too(node):
+    with listening(node, "image") as subscription:
+        header = Header("front", ledger=Ledger(captured_ns=utc_ns()))
+        picture = np.arange(90_000, dtype=np.uint8).reshape(100, 300, 3)
+        heard(node.publish, Image(header, picture), subscription)
+        assert np.array_equal(subscription.latest("image/front").picture, picture)
+
+
+def test_a_reader_that_may_not_open_the_node_s_memory_is_sent_everything(node, monkeypatch):
+    def refused(path):
+        raise PermissionError(13, f"not yours: {path}")
+
+    monkeypatch.setattr(sharing, "_opened", refused)
+    with listening(node, "cloud/front") as subscription:
+        meet(node, subscription)
+        send(node, 4)
+        until(lambda: subscription.latest("cloud/front").header.frame == 4)
+        assert (subscription.latest("cloud/front").points["x"] == 4).all()
+        assert subscription.malformed == 0
