@@ -1,7 +1,8 @@
-"""The node: cameras, one inference worker and one output stage, joined by mailboxes.
+"""The node: cameras, inference and one output stage, joined by mailboxes.
 
     capture ──Shot──▶ inference ──Shot──▶ output ──▶ ZeroMQ
-    a thread each     one worker           one thread
+    a thread each     one worker; two      one thread
+                      of recordings
 
 A camera's lanes keep the newest when it is live and lose nothing when it is recorded. The node ends
 when all its cameras have ended and everything has been published, or when it is stopped.
@@ -34,8 +35,9 @@ from cloudypoints.latest import Lane, Mailbox
 from cloudypoints.messages import POINT, Header, Ledger, Status
 from cloudypoints.pipeline.output import Line, Output, latency_ms
 from cloudypoints.pipeline.rig import Rig
-from cloudypoints.pipeline.shot import Shot, seen
+from cloudypoints.pipeline.shot import Shot
 from cloudypoints.pipeline.stage import Stage
+from cloudypoints.pipeline.workers import Workers
 from cloudypoints.projector import check_metres, gives_metres, without_metres
 from cloudypoints.publisher import Publisher
 from cloudypoints.timing import utc_ns
@@ -254,26 +256,24 @@ class Node:
             stale_after_s=publisher.stale_after_s,
             describe=self.status_of,
         )
-        self._stages = [
-            Stage("output", output.step, close_input=self.stop, on_end=self._end),
-            Stage("inference", self._infer, close_input=self.stop, on_end=self._close_inferred),
-        ]
+        workers = Workers(
+            self.model,
+            self._captured,
+            {name: line.lanes[1] for name, line in self.lines.items()},
+            max_batch=self.settings.inference.max_batch,
+            at_once=self._runs_at_once(),
+            stop=self.stop,
+        )
+        output_stage = Stage("output", output.step, close_input=self.stop, on_end=self._end)
+        self._stages = [output_stage, *workers.stages]
         for stage in self._stages:
             self._resources.enter_context(stage)
 
-    def _infer(self) -> None:
-        """One batch: at most one frame of each camera, the newest or the next."""
-        shots = self._captured.take_some(self.settings.inference.max_batch)
-        start_ns = utc_ns()
-        results = seen(self.model, shots)
-        end_ns = utc_ns()
-        for shot, result in zip(shots, results, strict=True):
-            lane = self.lines[shot.rig.name].lanes[1]
-            lane.put(shot.inferred(result, start_ns, end_ns))
-
-    def _close_inferred(self) -> None:
-        for line in self.lines.values():
-            line.lanes[1].close()
+    def _runs_at_once(self) -> int:
+        """Of the model: two where frames may take longer so that more of them are done."""
+        live = any(line.thread.source.live for line in self.lines.values())
+        on_cores = self.model.provider == "cpu" and self.settings.inference.threads != 1
+        return 2 if on_cores and not live else 1
 
     def _end(self) -> None:
         self.stop()  # nothing is published any more: nothing need be captured
