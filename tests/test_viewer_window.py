@@ -307,6 +307,21 @@ def test_an_interrupt_closes_the_window_before_it_goes_on(desktop):
     assert (process.returncode, printed, complained) == (0, "interrupted\n", "")
 
 
+def test_open3d_comes_without_the_servers_of_its_plots_until_a_plot_is_wanted(desktop):
+    code = """
+import sys
+import numpy as np
+from cloudypoints.viewer import open_display
+open3d = open_display()
+print(sorted({"dash", "plotly"} & set(sys.modules)))
+points = open3d.geometry.PointCloud(open3d.utility.Vector3dVector(np.ones((2, 3))))
+print(len(open3d.visualization.get_plotly_fig([points]).data), "plotly" in sys.modules)
+"""
+    with in_a_process(desktop, code) as process:
+        printed, complained = process.communicate(timeout=60)
+    assert (process.returncode, printed, complained) == (0, "[]\n1 True\n", "")
+
+
 def test_without_open3d_the_extra_is_named(desktop, monkeypatch):
     monkeypatch.setitem(sys.modules, "open3d", None)
     check_display(desktop.environment)

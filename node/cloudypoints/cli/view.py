@@ -73,7 +73,6 @@ def view(options: argparse.Namespace) -> int:
     options.endpoints = endpoints or [DEFAULT_ENDPOINT]
     if options.bulk_endpoint and len(options.endpoints) > 1:
         raise ConfigError("--bulk-endpoint: says it of one endpoint; give only one")
-    os.nice(_NICE)  # the node comes first
     return _render(options) if options.offscreen else _open_window(options)
 
 
@@ -88,11 +87,13 @@ def _open_window(options: argparse.Namespace) -> int:
 
 def _window(options: argparse.Namespace) -> int:
     """The window itself; an error becomes a line and a code, as `main` would do it."""
-    from cloudypoints.viewer import Look, view
+    from cloudypoints.viewer import Look, open_display, view
 
     look = Look(options.look, options.colour)
     where = {"camera": options.camera, "bulk_endpoint": options.bulk_endpoint}
     try:
+        open_display()
+        os.nice(_NICE)  # from now on, and for all threads that draw, the node comes first
         view(*options.endpoints, look=look, **where)
     except CloudyPointsError as error:
         print(f"cloudypoints: {error}", file=sys.stderr)
@@ -106,6 +107,7 @@ def _render(options: argparse.Namespace) -> int:
     from cloudypoints.viewer.offscreen import check_output
 
     check_output(options.offscreen)
+    os.nice(_NICE)  # the node comes first
     where = {"camera": options.camera, "bulk_endpoint": options.bulk_endpoint}
     with watching(options.endpoints, **where) as sources, _bar() as tell:
         count = render(options.offscreen, sources, _film(options), tell=tell)

@@ -220,4 +220,5 @@ def sector_half_rad(obstacles: Obstacles) -> float:
     """Half the width of a sector."""
     if len(obstacles.bearing_rad) < 2:
         return math.radians(1)
-    return float(np.median(np.diff(obstacles.bearing_rad))) / 2
+    steps_rad = np.sort(np.diff(obstacles.bearing_rad))
+    return float(steps_rad[len(steps_rad) // 2]) / 2

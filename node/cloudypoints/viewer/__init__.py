@@ -20,7 +20,17 @@ from cloudypoints.viewer.interrupt import interrupts_kept
 from cloudypoints.viewer.offscreen import Film, render
 from cloudypoints.viewer.window import Window
 
-__all__ = ["Film", "Look", "Source", "check_display", "render", "show", "view", "watching"]
+__all__ = [
+    "Film",
+    "Look",
+    "Source",
+    "check_display",
+    "open_display",
+    "render",
+    "show",
+    "view",
+    "watching",
+]
 
 
 def view(

@@ -14,7 +14,8 @@ import ctypes
 import os
 import sys
 from collections.abc import Iterator, Mapping
-from functools import cache
+from functools import cache, partial
+from importlib import import_module
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -26,6 +27,7 @@ _SELECT_BACKEND = (
     "_ZN6open3d13visualization9rendering14EngineInstance13SelectBackendENS1_13RenderingTypeE"
 )
 _OPENGL, _VULKAN = 1, 2  # EngineInstance::RenderingType::kOpenGL, kVulkan
+_PLOTS = "open3d.visualization.draw_plotly"
 _VK_INSTANCE_CREATE_INFO = 1  # VK_STRUCTURE_TYPE_INSTANCE_CREATE_INFO
 
 
@@ -54,7 +56,8 @@ def open_offscreen() -> ModuleType:
 
 def _imported() -> ModuleType:
     try:
-        import open3d
+        with _plots_left_out():
+            import open3d
     except ImportError as error:
         raise MissingExtra("the viewer", "viewer") from error
     except OSError as error:  # a system library that Open3D needs is not there
@@ -63,6 +66,28 @@ def _imported() -> ModuleType:
         ) from error
     open3d.utility.set_verbosity_level(open3d.utility.VerbosityLevel.Error)
     return open3d
+
+
+@contextlib.contextmanager
+def _plots_left_out() -> Iterator[None]:
+    """Open3D is imported without its plots for notebooks: half of its time goes into their servers
+    (dash, plotly, flask). Its functions for them import all that when they are called.
+    """
+    if "open3d" in sys.modules:
+        yield
+        return
+    stand_in = ModuleType(_PLOTS)
+    stand_in.__dict__["__getattr__"] = lambda name: partial(_plot, name)
+    sys.modules[_PLOTS] = stand_in
+    try:
+        yield
+    finally:
+        del sys.modules[_PLOTS]
+
+
+def _plot(name: str, *arguments: Any, **options: Any) -> Any:
+    """Call that function of the module which was left out."""
+    return getattr(import_module(_PLOTS), name)(*arguments, **options)
 
 
 def check_display(environment: Mapping[str, str]) -> None:

@@ -65,10 +65,7 @@ class Window:
         self._look_again()
 
     def tick(self) -> bool:
-        """Handle events and draw what is new; waits some ms. False once the window is closed."""
-        if not (self._pump() and self._open):
-            self._open = False
-            return False
+        """Draw what is new, then handle events; waits some ms. False once the window is closed."""
         self._note_measurement()
         if self._glass.moved:
             self._window.set_needs_layout()
@@ -78,7 +75,8 @@ class Window:
         # Words cost a draw of their own, unless they come with one.
         if self._clock() - self._words_s >= (_WORDS_S if drew else 2 * _WORDS_S):
             self._say()
-        return True
+        self._open = self._pump() and self._open
+        return self._open
 
     def close(self) -> None:
         """Close it and let go of the display. May be called twice."""
