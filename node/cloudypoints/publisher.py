@@ -12,7 +12,7 @@ import errno
 import logging
 import math
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from types import TracebackType
 from typing import Any
@@ -169,17 +169,17 @@ class Publisher:
         """To all who asked for it, with the buffers or, to who shares memory, where they lie."""
         socket = self._sockets["bulk"]
         self._heed()
-        trackers = [self._send(socket, parts)]
-        if self._sharers:
-            topic, header, *buffers = parts
-            name = PREFIX + bytes(topic)
-            references = self._references(buffers)
-            if references:
-                socket.send_multipart([name + BY_REFERENCE, header, *references])
-            else:
-                trackers.append(self._send(socket, [name, header, *buffers]))
+        trackers = [self._send(socket, told) for told in self._told(parts)]
+        trackers.append(self._send(socket, parts))
         left = [tracker for tracker in trackers if tracker is not None]
         return zmq.MessageTracker(*left) if left else None
+
+    def _told(self, parts: Sequence[Part]) -> Iterator[list[Part]]:
+        """The message for those who share memory: where the buffers lie, or the buffers."""
+        if self._sharers:
+            topic, header, *buffers = parts
+            name, references = PREFIX + bytes(topic), self._references(buffers)
+            yield [name + BY_REFERENCE, header, *references] if references else [name, *parts[1:]]
 
     def _references(self, buffers: Sequence[Part]) -> list[bytes]:
         """One for each buffer; none where they are small, or there is no memory to share."""

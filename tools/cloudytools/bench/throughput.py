@@ -23,6 +23,7 @@ from cloudytools.bench.processes import Reporter
 ANY_PORT = "tcp://127.0.0.1:*"
 _TOPICS = ("cloud", "obstacles")  # what a planner subscribes to
 _LEAST_RUNS = 10  # of a slow model in a round
+_PATIENCE_S = 240.0  # for ten results of a slow model
 _HIGH_WATER = 48  # messages: as many as the node keeps of this size
 
 
@@ -83,7 +84,7 @@ def node_hz(settings: NodeSettings, seconds: float) -> float:
     with Node(settings) as node, listening(node.publisher, *_TOPICS) as listener:
         listener.hear("first")
         node.wait(seconds)
-        listener.hear("tenth")
+        listener.hear("tenth", _PATIENCE_S)
         return published_hz(arrivals(listener))
 
 

@@ -33,8 +33,8 @@ td:first-child, th:first-child { text-align: left } th { color: #8d98a6; font-we
 .bar { display: inline-block; height: 11px; border-radius: 2px; vertical-align: middle }
 td.wide { width: 200px; text-align: left }
 svg text { fill: #8d98a6; font: 12px system-ui, sans-serif }
-.row { display: flex; flex-wrap: wrap; gap: 6px; margin: 14px 0 0 } figure { margin: 0 }
-.row img { display: block; border-radius: 4px; width: 300px }
+.row { display: flex; gap: 6px; margin: 14px 0 0 } figure { margin: 0; flex: 0 1 300px }
+.row img { display: block; border-radius: 4px; width: 100% }
 .name { margin: 16px 0 -10px; font-size: 13px; color: #b8c2ce }
 li { font-size: 13px } li b { color: #ffb4a8; font-weight: 600 }
 """
