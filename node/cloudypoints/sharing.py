@@ -13,12 +13,10 @@ from __future__ import annotations
 import logging
 import mmap
 import os
-import secrets
 import struct
 import sys
 import weakref
 from collections import OrderedDict
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -48,6 +46,11 @@ _PATIENCE = 3  # references in a row that a reader may fail to follow
 _MAPPED = 64  # slots that a reader keeps in view
 
 
+def _opened(path: str) -> int:
+    """Never waiting, whatever stands there. Raises OSError."""
+    return os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+
+
 def machine_prefix() -> bytes:
     """What stands before a topic whose buffers may be shared: `~BOOT `; empty where none can be.
 
@@ -56,10 +59,12 @@ def machine_prefix() -> bytes:
     if sys.platform != "linux" or not hasattr(os, "memfd_create"):
         return b""
     try:
-        boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+        descriptor = _opened("/proc/sys/kernel/random/boot_id")
     except OSError:
         return b""
-    return f"~{boot} ".encode()
+    boot = os.read(descriptor, 64).strip()
+    os.close(descriptor)
+    return b"~" + boot + b" "
 
 
 PREFIX = machine_prefix()
@@ -88,7 +93,7 @@ class Shared(Private):
     def __init__(self, nbytes: int) -> None:
         assert sys.platform == "linux"  # or PREFIX would be empty
         self.told_s = float("-inf")
-        self._name, self._written = secrets.token_bytes(8), 0
+        self._name, self._written = os.urandom(8), 0
         flags = os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING
         self._descriptor = os.memfd_create("cloudypoints", flags)
         weakref.finalize(self, os.close, self._descriptor)
@@ -239,11 +244,6 @@ class Windows:
         if len(self._maps) > _MAPPED:
             self._maps.popitem(last=False)
         return memory
-
-
-def _opened(path: str) -> int:
-    """Never waiting, whatever stands there. Raises OSError."""
-    return os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
 
 
 def _map_of(descriptor: int, nbytes: int) -> mmap.mmap:
