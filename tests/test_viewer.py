@@ -8,22 +8,41 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from cloudypoints.colours import CATEGORY_ON_DARK, by_distance, by_height, turbo
+from cloudypoints.colours import CATEGORY_ON_DARK, Colours, by_distance, by_height, turbo
 from cloudypoints.errors import DisplayError, VersionError
 from cloudypoints.geometry import Mount
-from cloudypoints.messages import POINT, Category, Cloud, Header, Ledger, Status
+from cloudypoints.messages import POINT, Array, Category, Cloud, Header, Ledger, Status
 from cloudypoints.picture.canvas import BAD, GOOD, WARN
 from cloudypoints.timing import utc_ns
 from cloudypoints.viewer.display import open_display
 from cloudypoints.viewer.feeds import Feeds
 from cloudypoints.viewer.layer import size_for
 from cloudypoints.viewer.pace import EASY_S, FEWEST_POINTS, SLOWEST_S, START_POINTS, Pace
-from cloudypoints.viewer.points import MODES, coloured, greyed, places, thinned
+from cloudypoints.viewer.points import (
+    MODES,
+    Floats,
+    coloured,
+    thinned,
+    write_colours,
+    write_places,
+)
 from cloudypoints.viewer.scenery import RINGS_M, grid_segments, ring_labels, ring_segments
 from cloudypoints.viewer.words import drawn_line, facts, facts_without_cloud, notice
 from streets import HEADER, MOUNT, PINK, Clock, Told, obstacles, wall
 
 # ------------------------------------------------------------------------------------- points
+
+
+def places(points: Array) -> Floats:
+    """Those that are drawn."""
+    places_m = np.full((len(points), 3), 99, np.float32)
+    return places_m if write_places(points, places_m) else places_m[:0]
+
+
+def shares(colours: Colours, *, live: bool = True) -> Floats:
+    written = np.full(colours.shape, 99, np.float32)
+    write_colours(colours, live, written)
+    return written
 
 
 @pytest.mark.parametrize("shape", [(480, 640), (192, 320), (3, 5), (1, 9000), (90_001,), (7,)])
@@ -95,14 +114,15 @@ def test_placing_does_not_write_to_the_message():
 )
 def test_each_mode_has_its_colours(mode, colour):
     first = coloured(mode, wall().reshape(-1), MOUNT.vehicle_from_camera, wall(), 4800)[0]
-    np.testing.assert_allclose(first * 255, colour, atol=0.01)
-    assert first.dtype == np.float32
+    np.testing.assert_array_equal(first, colour)
 
 
 def test_what_is_no_longer_live_has_no_colour_and_little_light():
-    grey = greyed(np.array([[1, 0, 0], [1, 1, 1]], np.float32))
+    colours = np.array([[255, 0, 0], [255, 255, 255], [0, 0, 0]], np.uint8)
+    np.testing.assert_allclose(shares(colours), colours / 255, rtol=1e-6)
+    grey = shares(colours, live=False)
     assert (grey == grey[:, :1]).all()
-    assert grey.max() < 0.5
+    assert 0 < grey[0, 0] < grey[1, 0] < 0.5
 
 
 # -------------------------------------------------------------------------------------- layer

@@ -38,6 +38,8 @@ CATEGORY_ON_DARK: Colours = (255 - (255 - CATEGORY_COLOURS.astype(np.float32)) *
     np.uint8
 )
 CATEGORY_ON_DARK[0] = (64, 69, 77)
+_BY_CATEGORY_ID: Colours = np.tile(CATEGORY_ON_DARK[:1], (256, 1))
+_BY_CATEGORY_ID[: len(CATEGORY_ON_DARK)] = CATEGORY_ON_DARK
 
 
 def turbo(share: ArrayLike) -> Colours:
@@ -75,5 +77,5 @@ def by_height(height_m: ArrayLike) -> Colours:
 
 def by_category(labels: Array) -> Colours:
     """Category ids to their colours; an id that nobody knows looks like void."""
-    colours: Colours = CATEGORY_ON_DARK[np.where(labels < len(CATEGORY_ON_DARK), labels, 0)]
+    colours: Colours = np.take(_BY_CATEGORY_ID, labels, axis=0)
     return colours

@@ -37,6 +37,7 @@ from cloudypoints.picture.canvas import (
     Colour,
     Style,
     drawing,
+    fill,
     framed,
     lines,
     tag,
@@ -184,7 +185,7 @@ def _panel(
 ) -> None:
     """Draw `content` into its box, or say that there is none."""
     part = box.of(canvas)
-    part[:] = PANEL
+    fill(part, PANEL)
     if content is None:
         write(part, f"no {title}", (box.width / 2, box.height / 2), Style(15, MUTED), align=CENTRE)
     else:

@@ -27,6 +27,7 @@ from cloudypoints.picture.canvas import (
     Canvas,
     areas,
     dot,
+    fill,
     lines,
     paint,
     plates,
@@ -50,7 +51,7 @@ def draw_above(
     canvas: Canvas, header: Header, cloud: Cloud | None, obstacles: Obstacles | None
 ) -> None:
     """Fill the canvas with the scene."""
-    canvas[:] = NIGHT
+    fill(canvas, NIGHT)
     place, px_per_m = placing(header, canvas.shape[1], canvas.shape[0])
     foot_m, heading_rad = place_of(header)
     foot_m = foot_m * (1, 1, 0)

@@ -110,6 +110,13 @@ def tag_size(words: str, style: Style) -> tuple[int, int]:
     return text_width(words, style) + 14, style.size_px + 9
 
 
+def fill(canvas: Canvas, colour: Colour) -> None:
+    """All of it in one colour, many times faster than numpy does it."""
+    high, wide = canvas.shape[:2]
+    if high and wide:
+        drawing().rectangle(canvas, (0, 0), (wide - 1, high - 1), colour, -1)
+
+
 def shade(canvas: Canvas, box: Box, colour: Colour, opacity: float) -> None:
     """Lay a colour over a box."""
     part = box.of(canvas)
@@ -178,11 +185,13 @@ def fitted(picture: Canvas, box: Box) -> tuple[Canvas, Box]:
     scale = min(box.width / width, box.height / height)
     size = (max(1, round(width * scale)), max(1, round(height * scale)))
     cv2 = drawing()
-    filter_ = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
+    while 2 * size[0] <= width and 2 * size[1] <= height:  # halves are quick, odd parts are slow
+        width, height = width // 2, height // 2
+        picture = cv2.resize(picture, (width, height), interpolation=cv2.INTER_AREA)
     place = Box(
         box.x + (box.width - size[0]) // 2, box.y + (box.height - size[1]) // 2, size[0], size[1]
     )
-    return np.asarray(cv2.resize(picture, size, interpolation=filter_)), place
+    return np.asarray(cv2.resize(picture, size, interpolation=cv2.INTER_LINEAR)), place
 
 
 def framed(canvas: Canvas, box: Box) -> None:

@@ -30,6 +30,7 @@ from cloudypoints.picture.canvas import (
     Box,
     Canvas,
     dot,
+    fill,
     fitted,
     lines,
     paint,
@@ -120,7 +121,7 @@ def draw_categories(canvas: Canvas, labels: Labels, image: Image | None) -> None
 
 def _draw_fitted(canvas: Canvas, picture: Canvas) -> Box:
     """The picture above the legend's strip; the box that it took."""
-    canvas[:] = PANEL
+    fill(canvas, PANEL)
     small, place = fitted(picture, Box(0, 0, canvas.shape[1], canvas.shape[0] - _STRIP_PX))
     place.of(canvas)[:] = small
     return place

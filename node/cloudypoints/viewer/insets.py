@@ -38,6 +38,7 @@ from cloudypoints.picture.canvas import (
     Canvas,
     Style,
     dot,
+    fill,
     lines,
     paint,
     text_width,
@@ -129,7 +130,7 @@ def keys() -> Canvas:
     """The help panel."""
     width, line = _HELP_PX
     canvas = _blank(width, line * len(KEYS) + 58)
-    canvas[:] = PANEL
+    fill(canvas, PANEL)
     write(canvas, "Keys", (22, 36), Style(18, TEXT, 650))
     for index, (key, meaning) in enumerate(KEYS):
         base = 66 + index * line
@@ -142,7 +143,7 @@ def keys() -> Canvas:
 def warning(words: str) -> Canvas:
     """What must not be overlooked."""
     canvas = _blank(text_width(words, _LOUD) + 40, 52)
-    canvas[:] = PANEL
+    fill(canvas, PANEL)
     canvas[[0, -1]] = canvas[:, [0, -1]] = BAD
     write(canvas, words, (canvas.shape[1] / 2, 34), _LOUD, align=CENTRE)
     return canvas
@@ -205,7 +206,7 @@ def _picture(shape: tuple[int, ...], draw: Callable[[Canvas], None]) -> Canvas:
     if min(shape[:2]) > 0:
         draw(canvas)
     else:
-        canvas[:] = PANEL
+        fill(canvas, PANEL)
     canvas[[0, -1]] = canvas[:, [0, -1]] = LINE
     return canvas
 
@@ -218,5 +219,5 @@ def _every(array: Array) -> Array:
 
 def _blank(width_px: int, height_px: int) -> Canvas:
     canvas = np.empty((height_px, width_px, 3), np.uint8)
-    canvas[:] = NIGHT
+    fill(canvas, NIGHT)
     return canvas

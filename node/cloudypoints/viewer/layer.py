@@ -37,13 +37,11 @@ class _Slate:
         cloud.point.colors = open3d.core.Tensor.from_numpy(colours)
         return cls(places_m, colours, cloud)
 
-    def write(self, places_m: Floats, colours: Floats) -> None:
-        """At least one point, (N, 3) each; the rest of the slate repeats the first."""
-        count = len(places_m)
-        for own, new in ((self.places_m, places_m), (self.colours, colours)):
-            own[:count] = new
+    def fill_up(self, count: int) -> None:
+        """Repeat the first point behind so many; at least one."""
+        for own in (self.places_m, self.colours):
             for column in range(3):  # numpy fills columns faster than rows of three
-                own[count:, column] = new[0, column]
+                own[count:, column] = own[0, column]
 
 
 class Layer:
@@ -57,17 +55,26 @@ class Layer:
         self._slates: dict[int, list[_Slate]] = {}  # by size; never given back
         self._size = 0  # of the geometry in the scene; 0 for none
         self._turn = 0
+        self._written: tuple[_Slate, int]  # since `blank`: the slate, and how much of it
 
-    def show(
-        self, places_m: Floats, colours: Floats, vehicle_from_camera: Matrix, material: Any
-    ) -> None:
-        """Draw these points, (N, 3) each, from the next frame on; none at all hides the layer."""
-        if len(places_m) == 0:
-            self._hide()
-            return
-        size = size_for(len(places_m), self._size)
-        slate = self._next_slate(size)
-        slate.write(places_m, colours)
+    def blank(self, count: int) -> tuple[Floats, Floats]:
+        """Places in metres and colours, (count, 3) each, to be written for `show`; at least one.
+
+        Those that the renderer has had longest to read.
+        """
+        size = size_for(count, self._size)
+        if size not in self._slates:
+            self._slates[size] = [_Slate.of(self._open3d, size) for _ in range(_TURNS)]
+        self._turn = (self._turn + 1) % _TURNS
+        self._written = self._slates[size][self._turn], count
+        slate, _ = self._written
+        return slate.places_m[:count], slate.colours[:count]
+
+    def show(self, vehicle_from_camera: Matrix, material: Any) -> None:
+        """Draw what was written since `blank`, from the next frame on."""
+        slate, count = self._written
+        slate.fill_up(count)
+        size = len(slate.places_m)
         if size == self._size:
             self._update(slate.cloud, material)
         else:
@@ -76,16 +83,10 @@ class Layer:
         self._scene.set_geometry_transform(self._name, vehicle_from_camera)
         self._scene.show_geometry(self._name, True)
 
-    def _hide(self) -> None:
+    def hide(self) -> None:
+        """Draw nothing until the next `show`."""
         if self._size:
             self._scene.show_geometry(self._name, False)
-
-    def _next_slate(self, size: int) -> _Slate:
-        """The one that the renderer has had longest to read."""
-        if size not in self._slates:
-            self._slates[size] = [_Slate.of(self._open3d, size) for _ in range(_TURNS)]
-        self._turn = (self._turn + 1) % _TURNS
-        return self._slates[size][self._turn]
 
     def _update(self, cloud: Any, material: Any) -> None:
         """Draw this cloud, of the size that the geometry has."""

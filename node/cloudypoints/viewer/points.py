@@ -7,19 +7,20 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from cloudypoints.colours import by_category, by_distance, by_height, turbo
+from cloudypoints.colours import Colours, by_category, by_distance, by_height, turbo
 from cloudypoints.confidence import confidence_of
 from cloudypoints.messages import Array
+from cloudypoints.picture.canvas import drawing
 
 Floats = NDArray[np.float32]
 Matrix = NDArray[np.float64]  # (4, 4)
 
-_OLD_LIGHT = 0.35  # how bright a cloud is that is no longer live
+_BRIGHTNESS = np.array([0.30, 0.59, 0.11], np.float32)  # of red, green, blue
+_OLD_LIGHT = np.float32(0.35)  # how bright a cloud is that is no longer live
 
 
 def thinned(points: Array, budget: int) -> Array:
@@ -36,41 +37,58 @@ def thinned(points: Array, budget: int) -> Array:
     return points.reshape(-1)[step - 1 :: step].copy()
 
 
-def places(points: Array) -> Floats:
-    """(N, 3) metres; unknown points lie on the first known one. Empty where none is known."""
-    xyz_m: Floats = _columns(points, "xyz", np.float32)
-    unknown = ~np.isfinite(xyz_m[:, 2])
-    if not unknown.any():
-        return xyz_m
-    if unknown.all():
-        return xyz_m[:0]
-    xyz_m[unknown] = xyz_m[np.argmin(unknown)]
-    return xyz_m
+def write_places(points: Array, places_m: Floats) -> bool:
+    """Metres, (N, 3), of points (N,); unknown ones lie on the first known one.
+
+    False, and nothing of use, where none is known.
+    """
+    if not len(points):
+        return False
+    values = np.ascontiguousarray(points).view(np.float32).reshape(1, -1, 4)
+    cv2 = drawing()  # leaves out the fourth column many times faster than numpy does
+    cv2.cvtColor(values, cv2.COLOR_BGRA2BGR, dst=places_m[None])
+    known = np.isfinite(places_m[:, 2])
+    if not known.all():
+        places_m[~known] = places_m[known.argmax()]
+    return bool(known.any())
 
 
-def by_picture(points: Array, vehicle_from_camera: Matrix) -> Floats:
+def write_colours(colours: Colours, live: bool, shares: Floats) -> None:
+    """From 0 to 1, (N, 3); of what is no longer live its brightness alone, and little of that."""
+    np.multiply(colours, np.float32(1 / 255), out=shares)
+    if not live:
+        shares[:] = (shares @ _BRIGHTNESS * _OLD_LIGHT)[:, None]
+
+
+def by_picture(points: Array, vehicle_from_camera: Matrix) -> Colours:
     """The colours that the camera saw."""
-    return _floats(_columns(points, "rgb", np.uint8))
+    if not len(points):
+        return np.zeros((0, 3), np.uint8)
+    words = np.ascontiguousarray(points).view(np.uint32).reshape(-1, 4)
+    with_label = np.ascontiguousarray(words[:, 3]).view(np.uint8).reshape(1, -1, 4)
+    cv2 = drawing()
+    colours: Colours = cv2.cvtColor(with_label, cv2.COLOR_BGRA2BGR)[0]
+    return colours
 
 
-def by_depth(points: Array, vehicle_from_camera: Matrix) -> Floats:
+def by_depth(points: Array, vehicle_from_camera: Matrix) -> Colours:
     """Near is red, far is blue."""
-    return _floats(by_distance(points["z"]))
+    return by_distance(points["z"])
 
 
-def by_height_above_ground(points: Array, vehicle_from_camera: Matrix) -> Floats:
+def by_height_above_ground(points: Array, vehicle_from_camera: Matrix) -> Colours:
     """Low is blue, high is red."""
     row = vehicle_from_camera[2].astype(np.float32)
     height_m = row[0] * points["x"] + row[1] * points["y"] + row[2] * points["z"] + row[3]
-    return _floats(by_height(height_m))
+    return by_height(height_m)
 
 
-def by_label(points: Array, vehicle_from_camera: Matrix) -> Floats:
+def by_label(points: Array, vehicle_from_camera: Matrix) -> Colours:
     """The colours of the categories."""
-    return _floats(by_category(points["label"]))
+    return by_category(points["label"])
 
 
-_BY_POINT: dict[str, Callable[[Array, Matrix], Floats]] = {
+_BY_POINT: dict[str, Callable[[Array, Matrix], Colours]] = {
     "picture": by_picture,
     "depth": by_depth,
     "height": by_height_above_ground,
@@ -82,28 +100,10 @@ MODES = (*_BY_POINT, "confidence")
 
 def coloured(
     mode: str, points: Array, vehicle_from_camera: Matrix, cloud: Array, budget: int
-) -> Floats:
-    """(N, 3) colours, by one of MODES, of the points that `thinned(cloud, budget)` left."""
+) -> Colours:
+    """(N, 3), by one of MODES, of the points that `thinned(cloud, budget)` left."""
     if mode != "confidence":
         return _BY_POINT[mode](points, vehicle_from_camera)
     if cloud.ndim == 2:
-        return _floats(turbo(1 - thinned(confidence_of(cloud), budget)))
-    return _floats(turbo(np.full(points.shape, np.nan)))  # a compact cloud has no neighbours
-
-
-def greyed(colours: Floats) -> Floats:
-    """What is no longer live: its brightness alone, and little of that."""
-    light = colours @ np.array([0.30, 0.59, 0.11], np.float32) * np.float32(_OLD_LIGHT)
-    return np.repeat(light[:, None], 3, axis=1)
-
-
-def _columns(points: Array, names: str, dtype: Any) -> Any:
-    """Three fields of flat points beside each other, (N, 3); numpy copies columns fastest."""
-    beside = np.empty((points.size, 3), dtype)
-    for column, name in enumerate(names):
-        beside[:, column] = points[name]
-    return beside
-
-
-def _floats(colours: NDArray[np.uint8]) -> Floats:
-    return np.multiply(colours, np.float32(1 / 255), dtype=np.float32)
+        return turbo(1 - thinned(confidence_of(cloud), budget))
+    return turbo(np.full(points.shape, np.nan))  # a compact cloud has no neighbours

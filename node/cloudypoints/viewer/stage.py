@@ -14,19 +14,14 @@ from cloudypoints.picture.canvas import NIGHT
 from cloudypoints.viewer.feeds import Feed
 from cloudypoints.viewer.labels import Label
 from cloudypoints.viewer.layer import Layer
-from cloudypoints.viewer.marks import (
-    axes,
-    frustum,
-    obstacle_labels,
-    obstacle_strokes,
-)
-from cloudypoints.viewer.points import coloured, greyed, places, thinned
+from cloudypoints.viewer.marks import Strokes, axes, frustum, obstacle_labels, obstacle_strokes
+from cloudypoints.viewer.points import coloured, thinned, write_colours, write_places
 from cloudypoints.viewer.scenery import add_ground, draw_strokes, ring_labels
 
 REACH_M = 120.0  # of what is drawn
 _POINT_PX = (1.0, 10.0)
 _CAMERA_COLOUR = (160, 190, 255)
-_MOST_STROKES = 4  # sets of lines of one camera: frustum, axes, two widths of obstacles
+_MOST_SETS = 2  # of lines of a camera: frustum and axes; two widths of obstacles
 
 
 class Stage:
@@ -41,6 +36,7 @@ class Stage:
         self._layers: dict[str, Layer] = {}
         self._live: dict[str, bool] = {}  # whether each feed was live when it was last drawn
         self._labels: dict[str, list[Label]] = {}
+        self._stands: dict[str, tuple[tuple[float, ...], bytes]] = {}  # of the cameras, as drawn
         self._point_px = 3.0
         _without_effects(scene)
         add_ground(open3d, scene)
@@ -56,18 +52,25 @@ class Stage:
 
     def draw(self, feed: Feed, budget: int, *, live: bool) -> None:
         """At most `budget` of its points, and its marks; grey, without obstacles, unless live."""
-        cloud, matrix = feed.cloud, feed.vehicle_from_camera
         if feed.name not in self._layers:
             self._layers[feed.name] = Layer(self._open3d, self._scene, feed.name)
-        points = thinned(cloud.points, budget)
-        places_m = places(points)
-        colours = coloured(self.mode, points, matrix, cloud.points, budget)[: len(places_m)]
-        material = self._material(cloud.points.size / max(1, points.size))
-        layer = self._layers[feed.name]
-        layer.show(places_m, colours if live else greyed(colours), matrix, material)
+        shown = self._draw_points(feed, budget, live=live)
         self._mark(feed, live=live)
         self._live[feed.name], feed.changed = live, False
-        self.shown[feed.name] = (len(places_m), cloud.points.size)
+        self.shown[feed.name] = (shown, feed.cloud.points.size)
+
+    def _draw_points(self, feed: Feed, budget: int, *, live: bool) -> int:
+        """How many of them there are to be seen; only these are looked at."""
+        cloud, matrix, layer = feed.cloud.points, feed.vehicle_from_camera, self._layers[feed.name]
+        points = thinned(cloud, budget)
+        places_m, shares = layer.blank(max(1, len(points)))
+        if not write_places(points, places_m):
+            layer.hide()
+            return 0
+        colours = coloured(self.mode, points, matrix, cloud, budget)
+        write_colours(colours, live, shares)
+        layer.show(matrix, self._material(cloud.size / points.size))
+        return len(points)
 
     def draw_anew(self) -> None:
         """All feeds are news again."""
@@ -85,21 +88,29 @@ class Stage:
 
     def _mark(self, feed: Feed, *, live: bool) -> None:
         """Frustum and axes; what the obstacles say, as long as it is true."""
-        matrix, obstacles = feed.vehicle_from_camera, feed.obstacles
-        strokes = [frustum(feed.cloud.header, matrix), axes(matrix)]
+        header, matrix, obstacles = feed.cloud.header, feed.vehicle_from_camera, feed.obstacles
+        stand = (header.intrinsics, matrix.tobytes())
+        if self._stands.get(feed.name) != stand:
+            self._stands[feed.name] = stand
+            self._draw_sets(feed, "camera", [frustum(header, matrix), axes(matrix)])
         x_m, y_m, z_m = matrix[:3, 3].tolist()
         named = [Label(feed.camera, (x_m, y_m, z_m), _CAMERA_COLOUR, above=True)]
         labels = named if len(self._layers) > 1 else []
+        strokes: list[Strokes] = []
         if live and obstacles is not None and obstacles.state != "stale":
-            strokes += obstacle_strokes(obstacles, feed.foot_m)
+            strokes = obstacle_strokes(obstacles, feed.foot_m)
             labels += obstacle_labels(obstacles, feed.foot_m)
-        for index in range(_MOST_STROKES):
-            name = f"{feed.name} strokes {index}"
+        self._draw_sets(feed, "obstacles", strokes)
+        self._labels[feed.name] = labels
+
+    def _draw_sets(self, feed: Feed, what: str, strokes: list[Strokes]) -> None:
+        """In place of what was drawn before under these names."""
+        for index in range(_MOST_SETS):
+            name = f"{feed.name} {what} {index}"
             if index < len(strokes):
                 draw_strokes(self._open3d, self._scene, name, strokes[index])
             elif self._scene.has_geometry(name):
                 self._scene.remove_geometry(name)
-        self._labels[feed.name] = labels
 
     def _material(self, thinned_by: float) -> Any:
         """Larger points where there are fewer, or where their own picture is to be seen."""
