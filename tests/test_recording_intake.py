@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import threading
 
+import numpy as np
 import pytest
 import zmq
 
+from cloudypoints import sharing
 from cloudypoints.errors import EndpointError, WireError
-from cloudypoints.messages import Header, Status
+from cloudypoints.messages import Depth, Header, Status
+from cloudypoints.publisher import Publisher
+from cloudypoints.recording import intake as intake_module
 from cloudypoints.recording.beacon import Beacon
 from cloudypoints.recording.intake import Intake
 from cloudypoints.wire import decode
-from peers import LIMIT_S, RawNode, until
+from peers import LIMIT_S, RawNode, heard_by, until
 from recordings import frame, obstacles, parts_of
 
 
@@ -75,6 +79,85 @@ def test_what_does_not_fit_is_counted_and_the_old_is_kept(node):
         node.send(frame(200)[1])
         until(lambda: intake.take(0.05))
         assert intake.unseen == 0  # the gap shows now, in the numbers
+
+
+# --- Large buffers of a node on this machine ------------------------------------------------------
+
+SHARED = pytest.mark.skipif(not sharing.PREFIX, reason="nothing can be shared on this system")
+
+
+@pytest.fixture
+def publisher():
+    with Publisher("tcp://127.0.0.1:*", high_water=64) as publisher:
+        yield publisher
+
+
+def depth_of(number):
+    return Depth(Header("front", frame=number), np.full((200, 500), number, np.float32))
+
+
+def published(publisher, intake, numbers):
+    """Parcels of these frames' depth, none of them lost."""
+    heard_by(intake, publisher)
+    for number in numbers:
+        publisher.publish(depth_of(number))
+    parcels = []
+    until(lambda: parcels.extend(intake.take(0.05)) or len(parcels) == len(numbers))
+    return parcels
+
+
+@SHARED
+def test_large_buffers_are_looked_at_where_they_lie(publisher):
+    with intake_of(publisher, "status", "depth") as intake:
+        parcels = published(publisher, intake, range(5))
+        depths = [decode(parcel.parts) for parcel in parcels]
+    assert [bytes(parcel.parts[0]) for parcel in parcels] == [b"depth/front\0"] * 5
+    assert [parcel.size > 400_000 for parcel in parcels] == [True] * 5
+    assert not any(parcel.parts[2].flags.owndata for parcel in parcels)
+    assert [(d.header.frame, set(d.depth_m.flat)) for d in depths] == [(n, {n}) for n in range(5)]
+
+
+@SHARED
+def test_what_waits_behind_much_is_copied_and_stays_what_it_was(publisher, monkeypatch):
+    monkeypatch.setattr(intake_module, "_HELD_BYTES", 900_000)  # two of them and a half
+    with intake_of(publisher) as intake:
+        heard_by(intake, publisher)
+        for number in range(6):
+            publisher.publish(depth_of(number))
+        queued = 6 * 400_000
+        until(lambda: intake._bytes > queued)
+        parcels = intake.take(0)
+    assert [parcel.parts[2].flags.owndata for parcel in parcels] == [False] * 3 + [True] * 3
+    assert [set(decode(parcel.parts).depth_m.flat) for parcel in parcels] == [{n} for n in range(6)]
+
+
+@SHARED
+def test_what_may_not_be_opened_is_sent(publisher, monkeypatch):
+    def refused(path):
+        raise PermissionError(13, f"not yours: {path}")
+
+    monkeypatch.setattr(sharing, "_opened", refused)
+    with intake_of(publisher) as intake:
+        came = []
+
+        def sent():
+            publisher.publish(depth_of(7))
+            came.extend(intake.take(0.05))
+            return came
+
+        until(sent)
+    assert set(decode(came[0].parts).depth_m.flat) == {7}
+
+
+def test_a_reference_that_is_none_is_left_to_who_counts_what_is_malformed(node):
+    with intake_of(node) as intake:
+        greeted(node, intake)
+        broken = [sharing.PREFIX + b"depth/front\0" + sharing.BY_REFERENCE, b"", b"short"]
+        node.send_parts(broken, "bulk")
+        until(lambda: any(list(map(bytes, p.parts)) == broken for p in intake.take(0.05)))
+
+
+# --- Topics, connections, endings -----------------------------------------------------------------
 
 
 def test_topics_that_were_not_asked_for_do_not_come(node):

@@ -1,7 +1,9 @@
 """Everything that a node publishes, in the order in which it comes, for one who must miss nothing.
 
 A thread of its own empties the sockets into a queue of bounded bytes, so that a slow disk holds up
-no node; what does not fit is dropped and counted. (A `subscribe` keeps the newest alone.)
+no node; what does not fit is dropped and counted. (A `subscribe` keeps the newest alone.) Large
+buffers of a node on this machine are not sent: they are looked at where they lie, and copied only
+where the queue has grown, so that the node has its memory back.
 """
 
 from __future__ import annotations
@@ -13,10 +15,13 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Any
 
+import numpy as np
 import zmq
 
-from cloudypoints.publisher import bulk_beside
-from cloudypoints.subscriber import connect_lanes
+from cloudypoints.errors import WireError
+from cloudypoints.publisher import bulk_beside, is_local
+from cloudypoints.sharing import Windows
+from cloudypoints.subscriber import connect_lanes, shared_prefixes
 from cloudypoints.timing import utc_ns
 
 log = logging.getLogger(__name__)
@@ -24,6 +29,7 @@ log = logging.getLogger(__name__)
 # Messages that ZeroMQ holds while the thread is held up.
 _HIGH_WATER = {"fast": 1000, "bulk": 64}
 _ROUND = 32  # messages taken from one socket before the other has its turn
+_HELD_BYTES = 32_000_000  # of the node's memory, at most: what waits behind so much is copied
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,12 +37,17 @@ class Parcel:
     """A message's parts, and when it came (UTC)."""
 
     log_time_ns: int
-    parts: list[memoryview]
+    parts: list[Any]  # bytes-like
 
     @property
     def size(self) -> int:
         """Bytes."""
-        return sum(part.nbytes for part in self.parts)
+        return sum(memoryview(part).nbytes for part in self.parts)
+
+    def copied(self) -> Parcel:
+        """The same without what lies in the node's memory."""
+        parts = [part.copy() if isinstance(part, np.ndarray) else part for part in self.parts]
+        return Parcel(self.log_time_ns, parts)
 
 
 class Intake:
@@ -54,6 +65,8 @@ class Intake:
         self.connected = threading.Event()  # set when every lane has been connected once
         self._endpoints = {"fast": endpoint, "bulk": bulk_endpoint or bulk_beside(endpoint)}
         self._topics = topics
+        self._windows = Windows()
+        self._shared = shared_prefixes(topics) if is_local(self._endpoints["bulk"]) else []
         self._most_bytes = most_bytes
         self._sockets: list[Any] = []
         self._monitors: list[Any] = []
@@ -84,6 +97,7 @@ class Intake:
             self._context,
             self._endpoints,
             self._topics,
+            {"bulk": self._shared},
             high_water=_HIGH_WATER,
             prepare=self._watch,
         )
@@ -147,10 +161,27 @@ class Intake:
                 frames = socket.recv_multipart(zmq.NOBLOCK, copy=False)
             except zmq.Again:
                 return
-            self._keep(Parcel(utc_ns(), [frame.buffer for frame in frames]))
+            parts = self._parts([frame.buffer for frame in frames], socket)
+            if parts is not None:
+                self._keep(Parcel(utc_ns(), parts))
+
+    def _parts(self, parts: list[memoryview], socket: Any) -> list[Any] | None:
+        """With the buffers where they lie; None when they are lost, as the topic's gap will say."""
+        try:
+            return self._windows.parts(parts)
+        except WireError:
+            return list(parts)  # for the recorder to count as malformed
+        except OSError as error:
+            log.info("no shared memory (%s); all is sent", error)
+            for prefix in self._shared:
+                socket.unsubscribe(prefix)
+            self._shared = []
+            return None
 
     def _keep(self, parcel: Parcel) -> None:
         topic = bytes(parcel.parts[0])
+        if self._bytes > _HELD_BYTES:  # this thread alone makes it grow
+            parcel = parcel.copied()
         with self._changed:
             if self._bytes + parcel.size > self._most_bytes:
                 self.overrun += 1

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import io
 import random
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, closing, redirect_stdout
@@ -108,7 +108,7 @@ def _run(settings: NodeSettings, seconds: float, path: Path | None) -> Run:
     def opened(_name: str, _settings: CaptureSettings) -> Source:
         return footage.MemoryCamera(shown, _RATE_HZ)
 
-    with redirect_stdout(sys.stderr), ExitStack() as stack:  # what the recorder says
+    with redirect_stdout(io.StringIO()), ExitStack() as stack:  # what the recorder says
         beside = stack.enter_context(RecorderBeside(path, "--small")) if path else None
         start = beside.start if beside else None
         node = stack.enter_context(Node(settings, open_source=opened, before_capture=start))
