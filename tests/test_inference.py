@@ -1,9 +1,11 @@
 """Models: what their cards promise holds, and what does not is refused in one line."""
 
+import threading
+
 import numpy as np
 import pytest
 
-from cloudypoints.errors import ModelError, ProviderError
+from cloudypoints.errors import Closed, ModelError, ProviderError
 from cloudypoints.geometry import Camera, Intrinsics, Mount, ground_inverse_depth, rays_of
 from cloudypoints.inference import Model
 from cloudypoints.inference.provider import PROVIDERS, cuda_answers
@@ -37,6 +39,28 @@ def test_depth_lies_on_the_grids_camera_in_metres():
     assert result.depth[seen] == pytest.approx(1 / expected[seen], rel=1e-5)
     assert np.isnan(result.depth[expected < 0.009]).all()  # beyond its valid range of 100 m
     assert (result.labels == Category.FLAT).all()
+
+
+def test_a_run_can_be_interrupted_and_none_begins_afterwards():
+    model = Model(ground_model(delay=20), "slow.onnx")
+    view, ended, inferring = model.view(CAMERA), [], threading.Event()
+
+    def infer():
+        inferring.set()
+        while not ended:  # each run takes long enough to be met
+            try:
+                model.infer([painted(1)] * 20, [view] * 20)
+            except Closed as error:
+                ended.append(str(error))
+
+    thread = threading.Thread(target=infer)
+    thread.start()
+    inferring.wait()
+    model.interrupt()
+    thread.join(20)
+    assert ended == ["slow.onnx: interrupted"]
+    with pytest.raises(Closed, match="interrupted"):
+        model.infer([painted(1)], [view])
 
 
 def test_the_sky_has_no_depth():

@@ -29,6 +29,7 @@ from cloudypoints.messages import Category, Cloud, Compact, Obstacles, Status
 from cloudypoints.pipeline import Node
 from cloudypoints.pipeline.perception import Perception
 from onnx_models import card_of, ground_model, saved
+from peers import until
 from ports import free_port
 from staged import Gate, Staged, listening, opener, settings
 
@@ -272,6 +273,20 @@ def test_packets_of_another_aspect_than_the_calibrations_go_without_a_camera(mod
     header = perception.video(Moment(3, 120_000_000, "media", 5), packet).header
     assert bool(header.intrinsics) == bool(header.vehicle_from_camera) == known
     assert (header.frame, header.stamp_ns, header.ledger.captured_ns) == (3, 120_000_000, 5)
+
+
+def test_stopping_does_not_wait_for_a_model_of_many_seconds(tmp_path):
+    slow = saved(tmp_path, ground_model(card_of(), delay=3000))
+    before = set(threading.enumerate())
+    source = Gate(10)
+    with Node(settings(slow), open_source=opener(front=source)) as node:
+        source.go.set()
+        until(lambda: node.lines["front"].thread.frames)
+        start_s = time.monotonic()
+        node.stop()
+        assert node.wait(5)
+    assert time.monotonic() - start_s < 1.0
+    assert set(threading.enumerate()) == before
 
 
 def test_stopping_ends_within_a_second_and_leaves_no_thread_and_no_port(model):

@@ -14,10 +14,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cloudypoints.errors import MissingExtra, ModelError
+from cloudypoints.errors import Closed, MissingExtra, ModelError
 from cloudypoints.geometry import Camera, Intrinsics, ground_inverse_depth, rays_of
 from cloudypoints.inference.card import CATEGORY_OF_NAME, ModelCard, card_from
-from cloudypoints.inference.provider import open_session
+from cloudypoints.inference.provider import import_onnxruntime, open_session
 from cloudypoints.masks import only, within
 from cloudypoints.messages import Category
 
@@ -63,6 +63,7 @@ class Model:
     ) -> None:
         """Raises ModelError when the file is no model or its card lies, ProviderError."""
         self.session, self.provider = open_session(content, where, provider, threads)
+        self._options = import_onnxruntime().RunOptions()
         self.card: ModelCard = card_from(self.session.get_modelmeta().custom_metadata_map, where)
         self.digest = hashlib.sha256(content).hexdigest()
         self.where = where
@@ -120,7 +121,10 @@ class Model:
         return canvas
 
     def infer(self, pictures: Sequence[NDArray[np.uint8]], views: Sequence[View]) -> list[Result]:
-        """Pictures (H, W, 3) uint8 RGB, one view each; a result each, in their order."""
+        """Pictures (H, W, 3) uint8 RGB, one view each; a result each, in their order.
+
+        Raises ModelError when the model fails, Closed when it was interrupted.
+        """
         return self.infer_fitted(
             [self.fit(p, v) for p, v in zip(pictures, views, strict=True)], views
         )
@@ -137,15 +141,22 @@ class Model:
             for row, (picture, view) in enumerate(zip(fitted, views, strict=True))
         ]
 
+    def interrupt(self) -> None:
+        """End all runs, now and from now on: they raise Closed. For any thread, and twice."""
+        self._options.terminate = True
+
     def _run(
         self, fitted: Sequence[NDArray[np.uint8]], views: Sequence[View]
     ) -> dict[str, NDArray[Any]]:
-        """What the card says that comes out, by what it is: depth, labels, mask."""
+        """What the card says that comes out, by what it is: depth, labels, mask. Raises Closed."""
+        names, feeds = list(self.card.outputs.values()), self.feeds(fitted, views)
         try:
-            outputs = self.session.run(list(self.card.outputs.values()), self.feeds(fitted, views))
-            return dict(zip(self.card.outputs, outputs, strict=True))
+            outputs = self.session.run(names, feeds, self._options)
         except Exception as error:
+            if self._options.terminate:
+                raise Closed(f"{self.where}: interrupted") from error
             raise ModelError(f"{self.where}: inference failed: {error}") from error
+        return dict(zip(self.card.outputs, outputs, strict=True))
 
     def feeds(
         self, fitted: Sequence[NDArray[np.uint8]], views: Sequence[View]

@@ -112,9 +112,13 @@ class Node:
         return True
 
     def stop(self) -> None:
-        """End capture; what waits is dropped. Returns at once; for any thread, and twice."""
+        """End capture; what waits is dropped, also a run of the model that takes seconds.
+
+        Returns at once; for any thread, and twice.
+        """
         self._captured.close()
         self._inferred.close()
+        self.model.interrupt()
 
     def status_of(self, line: Line) -> Status:
         """How one camera and the node behind it are doing."""
