@@ -110,7 +110,10 @@ class Model:
         return replace(view, background=self.fit(background, view))
 
     def fit(self, picture: NDArray[np.uint8], view: View) -> NDArray[np.uint8]:
-        """The source's picture on the model's grid, (H, W, 3) uint8 RGB, black at the rims."""
+        """The source's picture on the model's grid, (H, W, 3) uint8 RGB, black at the rims.
+
+        It is the very picture where that has the grid's size.
+        """
         width, height = self.card.picture.width_px, self.card.picture.height_px
         left, top, inner_width, inner_height = view.inner
         fitted = _resized(picture, inner_width, inner_height)
@@ -238,6 +241,8 @@ def _stacked(arrays: Sequence[NDArray[Any]]) -> NDArray[Any]:
 def _resized(picture: NDArray[np.uint8], width: int, height: int) -> NDArray[np.uint8]:
     """The picture at this size; where it shrinks, every pixel counts as much as it covers."""
     size = picture.shape[1], picture.shape[0]
+    if size == (width, height):
+        return picture
     while size[0] >= 2 * width and size[1] >= 2 * height:  # halves are made many times faster
         size = size[0] // 2, size[1] // 2
         picture = np.asarray(cv2.resize(picture, size, interpolation=cv2.INTER_AREA), np.uint8)
