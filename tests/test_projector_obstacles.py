@@ -11,7 +11,7 @@ from cloudypoints.geometry import Camera, Intrinsics, Mount, directions_vehicle,
 from cloudypoints.messages import Category, Header
 from cloudypoints.projector import ObstacleFilter, ObstacleSettings, ObstacleTables, summarise
 from cloudypoints.projector.obstacles.closing import ClosingFilter
-from cloudypoints.projector.obstacles.scene import without_specks
+from cloudypoints.projector.obstacles.specks import remove_specks
 from test_projector import ground_of, with_box
 
 FRAME_NS = 50_000_000
@@ -112,10 +112,21 @@ def test_specks_become_unknown_and_things_keep_their_depth():
     things = np.zeros_like(depth_m, bool)
     things[5:8, 40:44] = things[12:36, 50] = True  # a box, and a thin pole
     depth_m[things] = 8.0
-    clean = without_specks(depth_m)
+    clean = depth_m.copy()
+    remove_specks(clean)
     specks = depth_m == 5.0
     assert (clean[specks] > 1e5).all()
     assert (clean[~specks] == depth_m[~specks]).all()
+
+
+def test_two_pixels_side_by_side_are_no_speck_and_one_is():
+    depth_m = np.full((40, 60), 30.0, np.float32)
+    depth_m[10:12, 20:22] = depth_m[30, 40] = depth_m[0, 0] = depth_m[-1, -1] = 8.0
+    clean = depth_m.copy()
+    remove_specks(clean)
+    assert (clean[10:12, 20:22] == 8.0).all()
+    assert (clean[[30, 0, -1], [40, 0, -1]] > 1e5).all()
+    assert np.count_nonzero(clean != depth_m) == 3
 
 
 def test_nothing_known_or_a_single_pixel_is_nan_and_degraded():

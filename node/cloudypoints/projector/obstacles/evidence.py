@@ -7,6 +7,7 @@ is that of the nearest of them but for a few.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,7 +15,7 @@ from numpy.typing import NDArray
 
 from cloudypoints.geometry import Floats
 from cloudypoints.messages import Category
-from cloudypoints.projector.obstacles.tables import Indices, ObstacleTables
+from cloudypoints.projector.obstacles.tables import Cells, Indices, ObstacleTables
 
 Bools = NDArray[np.bool_]
 
@@ -35,8 +36,7 @@ class Evidence:
 
     tables: ObstacleTables
     groups: int
-    group: Indices  # (K,)
-    bin_of: Indices  # (K,)
+    cell: Indices  # (K,) group × bins + bin
     distance_m: Floats  # (K,)
     pixel: NDArray[np.intp]  # (K,) into the scene's standing pixels
     pairs: NDArray[np.int64]  # (G, B) pixels in this bin and the next
@@ -54,10 +54,7 @@ class Evidence:
         counts = np.bincount(whole, minlength=groups * tables.bins).reshape(groups, tables.bins)
         pairs = counts.copy()
         pairs[:, :-1] += counts[:, 1:]
-        group, bin_of = np.divmod(whole, tables.bins)
-        return cls(
-            tables, groups, group, bin_of, np.concatenate(distance_m), np.concatenate(pixel), pairs
-        )
+        return cls(tables, groups, whole, np.concatenate(distance_m), np.concatenate(pixel), pairs)
 
     @property
     def shared(self) -> NDArray[np.int64]:
@@ -86,9 +83,10 @@ def nearest_of(evidence: Evidence, enough: Bools, label: NDArray[np.uint8]) -> N
     """Where `enough` (G, B) first holds; `label` of the scene's standing pixels."""
     tables, groups = evidence.tables, evidence.groups
     first = np.where(enough.any(axis=1), enough.argmax(axis=1), tables.bins)
-    behind = evidence.bin_of - first.take(evidence.group)
-    entry = np.flatnonzero((behind == 0) | (behind == 1))
-    group = evidence.group.take(entry)
+    chosen = np.zeros((groups, tables.bins + 2), np.bool_)  # the first bin and the next
+    chosen[np.arange(groups), first] = chosen[np.arange(groups), first + 1] = True
+    entry = np.flatnonzero(chosen[:, : tables.bins].ravel().take(evidence.cell))
+    group = evidence.cell.take(entry) // tables.bins
     support = np.bincount(group, minlength=groups)
     found = support > 0
     stray = _STRAY * tables.needed[np.minimum(first, tables.bins - 1)]
@@ -106,26 +104,32 @@ def nearest_of(evidence: Evidence, enough: Bools, label: NDArray[np.uint8]) -> N
 def cells_of(others: list[Members], tables: ObstacleTables) -> list[Indices]:
     """The cell of each member of the groups behind the sectors."""
     return [
-        tables.bins_of(one.distance_m) + (tables.sectors + number) * tables.bins
+        tables.bins_of(one.distance_m).astype(np.intp) + (tables.sectors + number) * tables.bins
         for number, one in enumerate(others)
     ]
 
 
-def clear_of(cells: list[Indices], groups: int, tables: ObstacleTables) -> Floats:
+def clear_of(cells: Sequence[Cells | Indices], groups: int, tables: ObstacleTables) -> Floats:
     """(G,) how far ground was seen without a gap wider than the picture's rows; NaN: nowhere.
 
     `cells` are those of the ground's pixels.
     """
-    seen = np.zeros((groups, tables.bins), np.bool_)
+    size = groups * tables.bins
+    seen = np.zeros(size, np.bool_)
     for cell in cells:
-        seen.ravel()[cell] = True
-    place = np.where(seen, np.arange(tables.bins), -1)
-    before = np.roll(np.maximum.accumulate(place, axis=1), 1, axis=1)
-    before[:, 0] = -1
-    gap = np.where(seen & (before >= 0), np.arange(tables.bins) - before, 0)
-    unbroken = np.cumsum(gap > tables.widest_gap, axis=1) == 0
-    last = np.where(unbroken, place, -1).max(axis=1)
-    return np.where(last >= 0, tables.bin_m[last], np.float32(np.nan)).astype(np.float32)
+        seen |= np.bincount(cell, minlength=size) > 0
+    whole = np.flatnonzero(seen)
+    begins = np.searchsorted(whole, np.arange(groups + 1) * tables.bins)  # each group's first
+    gap = whole[1:] - whole[:-1]
+    broken = np.flatnonzero(gap > tables.widest_gap.take(whole[1:] % tables.bins)) + 1
+    broken = np.append(broken, len(whole))
+    # The first break behind its begin ends it, or the next group's begin.
+    after = np.searchsorted(broken, begins[:-1], side="right")
+    ends = np.minimum(begins[1:], broken.take(after, mode="clip"))
+    known = ends > begins[:-1]
+    clear_m = np.full(groups, np.nan, np.float32)
+    clear_m[known] = tables.bin_m[whole[ends[known] - 1] % tables.bins]
+    return clear_m
 
 
 def _majority(group: Indices, label: NDArray[np.uint8], groups: int) -> NDArray[np.uint8]:

@@ -23,7 +23,7 @@ from cloudypoints.projector.obstacles.evidence import (
     clear_of,
     nearest_of,
 )
-from cloudypoints.projector.obstacles.scene import Pixels, Places, Scene, look
+from cloudypoints.projector.obstacles.scene import Lookout, Pixels, Places, Scene
 from cloudypoints.projector.obstacles.steady import Steady
 from cloudypoints.projector.obstacles.tables import ObstacleTables
 from cloudypoints.projector.obstacles.thing import nearest_thing
@@ -57,6 +57,7 @@ class ObstacleFilter:
             settings.axle_x_m,
         )
         self._zones = dict(zones or {})
+        self._lookout = Lookout(tables)
         self._steady = Steady(tables)
         self._nearest_closing, self._corridor_closing = ClosingFilter(), ClosingFilter()
         self._watch = ZoneWatch(self._zones)
@@ -85,7 +86,7 @@ class ObstacleFilter:
         depth; `conditions` are those that others have found.
         """
         mount = mount or self.tables.camera.mount
-        scene = look(depth_m, labels, self.tables, mount)
+        scene = self._lookout.look(depth_m, labels, mount)
         self._scene = scene
         if any(condition in _NO_NEWS for condition in conditions):
             self.reset()

@@ -7,8 +7,8 @@ and not tall.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache
 
 import cv2
 import numpy as np
@@ -16,26 +16,27 @@ from numpy.typing import NDArray
 
 from cloudypoints.geometry import Floats, Mount
 from cloudypoints.messages import Category
+from cloudypoints.projector.obstacles.specks import FAR_M, SPECKS_REACH_PX, remove_specks
 from cloudypoints.projector.obstacles.tables import (
-    NEAR_M,
+    Cells,
     Indices,
+    Matrix,
     ObstacleTables,
-    columns,
+    ranges_of,
     thin,
+    ups_of,
 )
-from cloudypoints.projector.obstacles.terrain import Terrain, lying_in, terrain_of
+from cloudypoints.projector.obstacles.terrain import ROUGH_M, Terrain, lying_in, terrain_of
 
-_FAR_M = 1e6  # depth of what is unknown: behind everything
-_TALL_PX = 9  # one pixel wide and lower than this may be a speck
-_ALIKE = 0.05  # relative difference of depth within one thing
-_AROUND_PX, _COMPANY = 5, 6  # a window, and how many pixels alike in it make no speck
+_HAIR_M = 1e-3  # more than any rounding here: what is chosen by it is looked at again
+_STEEPER = 1.05  # a slope that no cell's ground exceeds, however wide the cell
 
 
 @dataclass(frozen=True, slots=True)
 class Places:
     """Where some of a frame's pixels are, (M,)."""
 
-    cell: Indices  # sector × bins + range bin
+    cell: Cells  # sector × bins + range bin
     forward_m: Floats  # from the vehicle's origin, vehicle axes
     left_m: Floats
 
@@ -47,6 +48,7 @@ class Pixels:
     index: Indices  # into the thinned grid, row by row
     cell: Indices  # sector × bins + range bin
     range_m: Floats  # horizontal, from the point on the ground below the camera
+    height_m: Floats  # above the ground there
     forward_m: Floats  # from the vehicle's origin, vehicle axes
     left_m: Floats
     label: NDArray[np.uint8]  # void where there are no labels
@@ -54,164 +56,192 @@ class Pixels:
 
 @dataclass(frozen=True, slots=True)
 class Scene:
-    """A frame; arrays (h, w) of the thinned grid."""
+    """What one frame shows."""
 
     tables: ObstacleTables
     mount: Mount  # with the ground that was fitted
-    range_m: Floats
-    height_m: Floats  # above the ground there
     known: float  # share of pixels whose depth is known
     standing: Pixels  # in the height band
     ground: Places  # some columns of it, see ObstacleTables.ground_step
 
 
-def look(
-    depth_m: Floats, labels: NDArray[np.uint8] | None, tables: ObstacleTables, mount: Mount
-) -> Scene:
-    """Depth and labels (H, W) of the whole grid, seen from this mount."""
-    depth = np.asarray(thin(depth_m, tables.step), np.float32)
-    known = np.count_nonzero(np.isfinite(depth)) / depth.size
-    cv2.patchNaNs(depth, _FAR_M)
-    thinned = None if labels is None else np.asarray(thin(labels, tables.step), np.uint8)
-    whole = _Grid.of(without_specks(depth), thinned, tables, mount)
-    part = whole.columns(tables.ground_step)
-    lying = lying_in(part.range_m, part.height_m, part.measured, tables)
-    terrain = terrain_of(part.cell, part.height_m, lying, tables)
-    for grid in (part, whole):
-        np.subtract(grid.height_m, terrain.height_m.take(grid.cell), out=grid.height_m)
-    standing = _standing(whole, terrain, lying, tables)
-    ground = _ground(part, terrain, lying, tables)
-    height_m = whole.height_m
-    return Scene(tables, mount, whole.range_m, height_m, known, standing, ground)
+class Lookout:
+    """Looks at one camera's frames; the grids it works on serve each of them anew."""
+
+    def __init__(self, tables: ObstacleTables) -> None:
+        self._tables = tables
+        shape = tables.square.shape
+        self._depth_m, self._up, self._height_m = np.empty((3, *shape), np.float32)
+        self._labels = np.empty(shape, np.uint8)
+
+    def look(self, depth_m: Floats, labels: NDArray[np.uint8] | None, mount: Mount) -> Scene:
+        """Depth and labels (H, W) of the whole grid, seen from this mount."""
+        tables = self._tables
+        thin(depth_m, tables.step, out=self._depth_m)
+        known = np.count_nonzero(np.isfinite(self._depth_m)) / self._depth_m.size
+        cv2.patchNaNs(self._depth_m, FAR_M)
+        matrix = mount.vehicle_from_camera
+        top, ground_top = _tops(self._depth_m, matrix, tables)
+        remove_specks(self._depth_m[max(0, top - SPECKS_REACH_PX) :])
+        up = ups_of(tables.rays[:, top:], matrix, out=self._up[top:])
+        height_m = np.multiply(up, self._depth_m[top:], out=self._height_m[top:])
+        height_m += np.float32(mount.height_m)
+        if labels is not None:
+            thin(labels, tables.step, out=self._labels)
+        shown = None if labels is None else self._labels
+        whole = _Grid(self._depth_m, self._up, self._height_m, shown, top, tables, matrix)
+        part = _Part.of(whole, ground_top)
+        terrain = terrain_of(part.cell, part.height_m, part.lying, tables)
+        return Scene(tables, mount, known, _standing(whole, part, terrain), _ground(part, terrain))
 
 
 @dataclass(frozen=True, slots=True)
 class _Grid:
-    """All that is known of pixels, (h, w), of all the columns or of some."""
+    """What is known of pixels, (h, w)."""
 
+    depth_m: Floats  # nowhere NaN
+    up: Floats  # how far a metre of depth goes up
+    height_m: Floats  # above the plane
+    labels: NDArray[np.uint8] | None
+    top: int  # the first row that counts
+    tables: ObstacleTables
+    matrix: Matrix
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """The columns and rows of the grid in which ground is looked for, (h - top, w / step)."""
+
+    grid: _Grid
+    top: int
     depth_m: Floats
     range_m: Floats
-    height_m: Floats  # above the plane, and later above the ground
-    measured: NDArray[np.bool_]  # neither unknown nor too far
-    cell: Indices
-    rays: Floats  # (2, h, w)
-    labels: NDArray[np.uint8] | None
-    vehicle_from_camera: NDArray[np.float64]
+    height_m: Floats  # above the plane
+    cell: Cells
+    lying: NDArray[np.bool_]  # where the picture shows something flat
 
     @classmethod
-    def of(
-        cls,
-        depth_m: Floats,
-        labels: NDArray[np.uint8] | None,
-        tables: ObstacleTables,
-        mount: Mount,
-    ) -> _Grid:
-        """Of depth that is nowhere NaN."""
-        vehicle_from_camera = mount.vehicle_from_camera
-        up = tables.up(vehicle_from_camera)
-        range_m = tables.ranges_m(depth_m, up)
-        height_m = np.asarray(cv2.multiply(depth_m, up, dst=up), np.float32)
-        height_m += np.float32(mount.height_m)
-        measured = np.asarray(cv2.inRange(range_m, NEAR_M, tables.far_m), np.bool_)
-        cell = tables.cells_of(range_m)
-        return cls(
-            depth_m, range_m, height_m, measured, cell, tables.rays, labels, vehicle_from_camera
-        )
+    def of(cls, grid: _Grid, top: int) -> _Part:
+        """Of the rows from `top` on."""
+        tables, step = grid.tables, grid.tables.ground_step
+        depth_m, height_m = (g[top:, ::step].copy() for g in (grid.depth_m, grid.height_m))
+        up = ups_of(tables.part_rays[:, top:], grid.matrix)
+        range_m = ranges_of(depth_m, up, tables.part_square[top:])
+        cell = tables.cells_of(range_m, tables.part_first_cell[top:])
+        lying = lying_in(range_m, height_m, tables)
+        return cls(grid, top, depth_m, range_m, height_m, cell, lying)
 
-    def columns(self, step: int) -> _Grid:
-        """A copy of every so many columns."""
-        return _Grid(
-            columns(self.depth_m, 0, step),
-            columns(self.range_m, 0, step),
-            columns(self.height_m, 0, step),
-            self.measured[:, ::step].copy(),
-            self.cell[:, ::step].copy(),
-            self.rays[..., ::step],
-            None if self.labels is None else columns(self.labels, 0, step),
-            self.vehicle_from_camera,
-        )
-
-    def places_m(self, index: Indices) -> tuple[Floats, Floats]:
-        """Forward and left, (M,) in the vehicle's frame, of these pixels."""
-        z = self.depth_m.take(index)
-        x, y = (ray.take(index) for ray in self.rays)
-        forward, left = (
-            z * (row[0] * x + row[1] * y + row[2]) + row[3]
-            for row in self.vehicle_from_camera[:2].astype(np.float32)
-        )
-        return forward, left
+    def lies(self, pixel: Indices) -> NDArray[np.bool_]:
+        """Whether these pixels (N,) of the whole grid show something flat."""
+        tables = self.grid.tables
+        place = pixel - self.top * tables.square.shape[1]  # a row is a whole number of steps
+        lies = self.lying.ravel().take(place // tables.ground_step, mode="clip")
+        return np.asarray(lies & (place >= 0))
 
 
-def _standing(
-    grid: _Grid, terrain: Terrain, lying: NDArray[np.bool_], tables: ObstacleTables
-) -> Pixels:
+def _tops(depth_m: Floats, matrix: Matrix, tables: ObstacleTables) -> tuple[int, int]:
+    """The first row that may show what stands, and the first that may show ground.
+
+    Above them all of a row, or all that is known of it, is higher than any slope there could carry
+    it. Of the latter one more is given, which has neighbours.
+    """
+    settings = tables.settings
+    steepness = tables.rows.steepness(matrix, _STEEPER * settings.max_slope)
+    nearest_m = depth_m.min(axis=1)
+    highest_m = settings.max_height_m + ROUGH_M + _HAIR_M - matrix[2, 3]
+    standing = ~(steepness * nearest_m > max(0.0, highest_m))
+    lowest_m = ROUGH_M + settings.min_height_m + _HAIR_M
+    ground = ~(steepness > 0) if matrix[2, 3] > lowest_m else np.ones_like(standing)
+    ground_top = max(0, _first(ground) - 1)
+    return min(_first(standing), ground_top), ground_top
+
+
+def _first(holds: NDArray[np.bool_]) -> int:
+    """Where it first does; the last where it nowhere does."""
+    return int(holds.argmax()) if holds.any() else len(holds) - 1
+
+
+def _standing(grid: _Grid, part: _Part, terrain: Terrain) -> Pixels:
     """What stands in the height band above the ground, though that were as low as it may be.
 
-    `lying` (h, w / ground_step). What the model calls flat must rise twice as high to count: there
-    its depth is at fault.
+    What the model calls flat must rise twice as high to count: there its depth is at fault.
     """
-    low, high = np.float32(tables.settings.min_height_m), np.float32(tables.settings.max_height_m)
-    below = grid.measured & (grid.height_m < high)
-    standing = below & (grid.height_m > low)
-    behind = np.flatnonzero(terrain.behind.take(grid.cell) & below)
-    most_m = grid.height_m.take(behind) + terrain.doubt_m.take(grid.cell.take(behind))
-    row, column = np.divmod(behind, standing.shape[1])
-    flat = lying[row, column // tables.ground_step]  # but how high, nobody knows
-    standing.reshape(-1)[behind] = (most_m > low) & ~flat
+    tables, settings = grid.tables, grid.tables.settings
+    low, high = np.float32(settings.min_height_m), np.float32(settings.max_height_m)
+    index = _candidates(grid, terrain)
+    depth_m, rays = grid.depth_m.take(index), [ray.take(index) for ray in tables.rays]
+    range_m = ranges_of(depth_m, grid.up.take(index), tables.square.take(index))
+    cell = tables.cells_of(range_m, tables.first_cell.take(index)).astype(np.intp)
+    height_m = grid.height_m.take(index) - terrain.height_m.take(cell, mode="clip")
+    stands = height_m < high
+    stands &= height_m + terrain.doubt_m.take(cell, mode="clip") > low
+    stands &= tables.measured(range_m)
+    if grid.labels is None:
+        label = np.zeros(len(index), np.uint8)
+    else:
+        label = grid.labels.take(index)
+        stands &= (label != Category.FLAT) | (height_m > 2 * low)
+    behind = np.flatnonzero(stands & terrain.behind.take(cell, mode="clip"))
+    stands[behind] = ~part.lies(index.take(behind))  # but how high, nobody knows
+    chosen = np.flatnonzero(stands)
+    forward_m, left_m = _places_m(depth_m, rays, grid.matrix)
+    return Pixels(
+        index.take(chosen),
+        cell.take(chosen),
+        range_m.take(chosen),
+        height_m.take(chosen),
+        forward_m.take(chosen),
+        left_m.take(chosen),
+        label.take(chosen),
+    )
+
+
+def _candidates(grid: _Grid, terrain: Terrain) -> Indices:
+    """Pixels that may stand, by the lowest and the highest ground anywhere; others do not."""
+    tables, settings = grid.tables, grid.tables.settings
+    lowest_m = settings.min_height_m + float(terrain.height_m.min()) - _HAIR_M
+    highest_m = settings.max_height_m + float(terrain.height_m.max()) + _HAIR_M
+    hidden_m = float(terrain.doubt_m.max())
+    height_m = grid.height_m[grid.top :]
+    may = height_m < np.float32(highest_m)
+    may &= height_m > np.float32(lowest_m - hidden_m)
     if grid.labels is not None:
-        standing &= (grid.labels != Category.FLAT) | (grid.height_m > 2 * low)
-    index = np.flatnonzero(standing)
-    label = np.zeros(len(index), np.uint8) if grid.labels is None else grid.labels.take(index)
-    forward_m, left_m = grid.places_m(index)
-    range_m = grid.range_m.take(index)
-    return Pixels(index, grid.cell.take(index), range_m, forward_m, left_m, label)
+        marked = height_m > np.float32(settings.min_height_m + lowest_m)
+        marked |= grid.labels[grid.top :] != Category.FLAT
+        may &= marked
+    if hidden_m:  # only behind the ground that is seen does it make a difference
+        begins = (terrain.doubt_m > 0).reshape(-1, tables.bins).any(axis=0).argmax()
+        sure = height_m > np.float32(lowest_m)
+        sure |= grid.depth_m[grid.top :] > tables.bin_m[begins] / (_STEEPER * tables.rows.longest)
+        may &= sure
+    return np.asarray(np.flatnonzero(may) + grid.top * may.shape[1])
 
 
-def _ground(
-    grid: _Grid, terrain: Terrain, lying: NDArray[np.bool_], tables: ObstacleTables
-) -> Places:
+def _places_m(depth_m: Floats, rays: Sequence[Floats], matrix: Matrix) -> tuple[Floats, Floats]:
+    """Forward and left, (M,) in the vehicle's frame, of pixels with these rays x and y."""
+    x, y = rays
+    forward, left = (
+        depth_m * (row[0] * x + row[1] * y + row[2]) + row[3]
+        for row in matrix[:2].astype(np.float32)
+    )
+    return forward, left
+
+
+def _ground(part: _Part, terrain: Terrain) -> Places:
     """What lies on the ground, and is called so."""
-    ground = grid.measured & (np.abs(grid.height_m) <= np.float32(tables.settings.min_height_m))
-    if grid.labels is not None:
-        ground &= grid.labels == Category.FLAT
+    tables, labels = part.grid.tables, part.grid.labels
+    off_m = part.height_m - terrain.height_m.take(part.cell, mode="clip")
+    np.abs(off_m, out=off_m)
+    ground = off_m <= np.float32(tables.settings.min_height_m)
+    ground &= tables.measured(part.range_m)
+    if labels is not None:
+        ground &= labels[part.top :, :: tables.ground_step] == Category.FLAT
+    ground &= ~(terrain.behind.take(part.cell, mode="clip") & part.lying)
     index = np.flatnonzero(ground)
-    cell = grid.cell.take(index)
-    sure = ~(terrain.behind.take(cell) & lying.take(index))
-    return Places(cell[sure], *grid.places_m(index[sure]))
-
-
-def without_specks(depth_m: Floats) -> Floats:
-    """Depth (H, W) where specks, drops and streaks of rain are far away, as what is unknown.
-
-    A morphological closing shows what stands out: what is nearer than its surroundings stays only
-    where the kernel fits into it, two pixels side by side or a tall stack of them. Of that, what
-    has too few pixels of its own depth around it is a speck; twigs and leaves have more.
-    """
-    edge = cv2.BORDER_REFLECT_101  # a streak on the rim is as thin as it looks
-    wide = cv2.morphologyEx(depth_m, cv2.MORPH_CLOSE, _kernel(2, 1), borderType=edge)
-    tall = cv2.morphologyEx(depth_m, cv2.MORPH_CLOSE, _kernel(1, _TALL_PX), borderType=edge)
-    smooth = np.asarray(cv2.min(wide, tall), np.float32)
-    suspect = np.flatnonzero(depth_m < smooth * np.float32(1 - _ALIKE))
-    speck = suspect[_company(depth_m, suspect) < _COMPANY]
-    clean = depth_m.copy()
-    clean.ravel()[speck] = _FAR_M
-    return clean
-
-
-def _company(depth_m: Floats, pixel: NDArray[np.intp]) -> NDArray[np.intp]:
-    """How many of the pixels around each of these are as far as it is."""
-    wide = _AROUND_PX // 2
-    padded = cv2.copyMakeBorder(depth_m, wide, wide, wide, wide, cv2.BORDER_CONSTANT, value=_FAR_M)
-    row, column = np.divmod(pixel, depth_m.shape[1])
-    corner = row * padded.shape[1] + column
-    steps = np.arange(_AROUND_PX)
-    around = (steps[:, None] * padded.shape[1] + steps).ravel()
-    near = padded.ravel().take(corner[:, None] + around)  # (N, around)
-    own = depth_m.ravel().take(pixel)[:, None]
-    alike = np.abs(near - own) < np.float32(_ALIKE) * own
-    return np.asarray(np.count_nonzero(alike, axis=1) - 1)
-
-
-@cache
-def _kernel(width_px: int, height_px: int) -> NDArray[np.uint8]:
-    return np.ones((height_px, width_px), np.uint8)
+    x, y = tables.part_rays[:, part.top :]
+    forward_m, left_m = (
+        cv2.multiply(part.depth_m, cv2.addWeighted(x, row[0], y, row[1], row[2])).take(index)
+        + np.float32(row[3])
+        for row in part.grid.matrix[:2]
+    )
+    return Places(part.cell.take(index), forward_m, left_m)

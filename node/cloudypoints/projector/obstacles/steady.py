@@ -32,6 +32,10 @@ class Steady:
     def __init__(self, tables: ObstacleTables) -> None:
         self._tables = tables
         self._hold_s = tables.settings.hold_s
+        self._needed, strong, weak = (
+            np.ceil(part * tables.needed).astype(np.int64) for part in (1, _STRONG, _WEAK)
+        )
+        self._strong, self._weak = strong, np.maximum(weak, 2)
         self.reset()
 
     def reset(self) -> None:
@@ -48,17 +52,16 @@ class Steady:
         passed_s = (stamp_ns - (self._stamp_ns or 0)) / 1e9
         if self._stamp_ns is not None and not 0 <= passed_s <= _GAP_S:
             self.reset()
-        needed = self._tables.needed
         pairs = evidence.shared
-        evident = pairs >= needed
+        evident = pairs >= self._needed
         if self._stamp_ns is None:
             enough = evident
         else:
             there = self._near(self._one_hot())
             faint = ~(there & evident).any(axis=1, keepdims=True)
-            kept = there & faint & (pairs >= _WEAK * needed) & (pairs > 1)
+            kept = there & faint & (pairs >= self._weak)
             again = evident & self._around(self._evident)
-            enough = kept | again | (pairs >= _STRONG * needed)
+            enough = kept | again | (pairs >= self._strong)
         self._evident, self._told = evident, enough
         return enough
 

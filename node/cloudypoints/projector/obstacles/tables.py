@@ -18,8 +18,9 @@ from numpy.typing import NDArray
 from cloudypoints.geometry import Camera, Floats, directions_vehicle
 from cloudypoints.projector.settings import ObstacleSettings
 
-Indices = NDArray[np.intp]  # as numpy takes by them, without converting
-Matrix = NDArray[np.float64]  # (4, 4)
+Indices = NDArray[np.intp]
+Cells = NDArray[np.int32]
+Matrix = NDArray[np.float64]  # (4, 4), the vehicle's frame from the camera's
 
 NEAR_M = 0.5  # nothing nearer is measured
 _MANTISSA_BITS = 23 - 5  # of a float32 below those that name its bin
@@ -27,6 +28,35 @@ _COLUMNS = 16  # of a sector at least, where every second is left out
 _LEAST_PX, _AT_M = 3.0, 20.0  # the smallest obstacle covers so many pixels a side, that far away
 _MIN_PIXELS = 3  # fewer never make an obstacle, however far
 _COVERED = 0.15  # of the pixels that the smallest obstacle covers; part of it is below the band
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """Within what the rays of each row lie, (2, h): the least and the most of it."""
+
+    x: Floats
+    y: Floats
+    length: Floats  # (h,) of the longest
+
+    @property
+    def longest(self) -> float:
+        """Of all rays."""
+        return float(np.fmax.reduce(self.length))
+
+    @classmethod
+    def of(cls, rays: Floats) -> Rows:
+        """Of rays (2, h, w)."""
+        # A lens may have pixels without a ray: NaN, which these two leave out.
+        low, high = np.fmin.reduce(rays, axis=2), np.fmax.reduce(rays, axis=2)
+        square = np.fmax.reduce((rays * rays).sum(axis=0), axis=1) + 1
+        (x, y) = np.stack([low, high], axis=1)
+        return cls(x, y, np.sqrt(square))
+
+    def steepness(self, matrix: Matrix, slope: float) -> Floats:
+        """(h,) how much a metre of depth goes up above ground of this slope, at the least."""
+        x, y, z = matrix[2, :3]
+        up = (x * self.x).min(axis=0) + (y * self.y).min(axis=0) + z
+        return np.asarray(up - slope * self.length)
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,9 +68,14 @@ class ObstacleTables:
     step: int
     rays: Floats  # (2, h, w): x / z and y / z
     square: Floats  # (h, w), of the ray's length
-    first_cell: Indices  # (h, w), what makes a cell of a bin: of the sector that a pixel looks into
+    first_cell: Cells  # (h, w), what makes a cell of a bin: of the sector that a pixel looks into
+    rows: Rows
+    part_rays: Floats  # (2, h, w / ground_step), of the columns that show the ground
+    part_square: Floats  # (h, w / ground_step), likewise
+    part_first_cell: Cells  # (h, w / ground_step), likewise
     bearings_rad: Floats  # (S,) the sectors' middles
     bin_m: Floats  # (B + 1,) where each range bin begins, and where the last one ends
+    middle_m: NDArray[np.float64]  # (B,) of each
     needed: Floats  # (B,) pixels that make an obstacle there
     widest_gap: Indices  # (B,) bins between two rows of the picture on flat ground there
 
@@ -51,18 +86,26 @@ class ObstacleTables:
         finest_px = min(k.fx_px, k.fy_px) * settings.min_size_m / _AT_M
         step = max(1, int(finest_px / _LEAST_PX))
         thinned = replace(camera, intrinsics=k.strided(step))
-        fewer: Floats = thin(rays, step)
+        fewer: Floats = np.ascontiguousarray(rays[..., step // 2 :: step, step // 2 :: step])
         sector, bearings_rad = _sectors(thinned, fewer, settings)
         bin_m = _bin_edges(settings.max_range_m)
+        square = fewer[0] ** 2 + fewer[1] ** 2 + 1
+        first_cell: Cells = sector * np.int32(len(bin_m) - 1) - np.int32(_first_bin())
+        ground_step = _ground_step(thinned, len(bearings_rad))
         return cls(
             settings=settings,
             camera=thinned,
             step=step,
             rays=fewer,
-            square=fewer[0] ** 2 + fewer[1] ** 2 + 1,
-            first_cell=sector * (len(bin_m) - 1) - _first_bin(),
+            square=square,
+            first_cell=first_cell,
+            rows=Rows.of(fewer),
+            part_rays=np.ascontiguousarray(fewer[..., ::ground_step]),
+            part_square=np.ascontiguousarray(square[:, ::ground_step]),
+            part_first_cell=np.ascontiguousarray(first_cell[:, ::ground_step]),
             bearings_rad=bearings_rad,
             bin_m=bin_m,
+            middle_m=np.sqrt(bin_m[:-1] * bin_m[1:]).astype(np.float64),
             needed=_needed(thinned, bin_m[:-1], settings),
             widest_gap=_widest_gaps(thinned, bin_m),
         )
@@ -80,52 +123,54 @@ class ObstacleTables:
     @property
     def ground_step(self) -> int:
         """Every so many columns show enough of the ground, which is large, in each sector."""
-        return 2 if self.camera.intrinsics.width_px >= _COLUMNS * self.sectors else 1
+        return _ground_step(self.camera, self.sectors)
 
     @property
     def far_m(self) -> float:
         """Where the last bin ends: what is farther is not looked at."""
         return float(self.bin_m[-1])
 
-    def up(self, vehicle_from_camera: Matrix) -> Floats:
-        """How far one metre of depth goes up, (h, w)."""
-        x, y, z = vehicle_from_camera[2, :3]
-        return np.asarray(cv2.addWeighted(self.rays[0], x, self.rays[1], y, z), np.float32)
+    def measured(self, range_m: Floats) -> NDArray[np.bool_]:
+        """Where a range is neither unknown nor too far, nor too near."""
+        near = range_m >= np.float32(NEAR_M)
+        near &= range_m < np.float32(self.far_m)
+        return near
 
-    def ranges_m(self, depth_m: Floats, up: Floats) -> Floats:
-        """Horizontal range (h, w) of each depth, where it goes `up`."""
-        level = np.asarray(cv2.multiply(up, up), np.float32)
-        cv2.subtract(self.square, level, dst=level)
-        cv2.sqrt(level, dst=level)
-        return np.asarray(cv2.multiply(level, depth_m, dst=level), np.float32)
+    def cells_of(self, range_m: Floats, first_cell: Cells) -> Cells:
+        """The sector × bins + bin of each range that is measured; of others, any number."""
+        cell = range_m.view(np.int32) >> _MANTISSA_BITS
+        cell += first_cell
+        return cell
 
-    def cells_of(self, range_m: Floats) -> Indices:
-        """The sector × bins + bin of each pixel (h, w); the outermost bins take what is beyond."""
-        bin_of = range_m.view(np.int32) >> _MANTISSA_BITS
-        np.clip(bin_of, _first_bin(), _first_bin() + self.bins - 1, out=bin_of)
-        return bin_of + self.first_cell
-
-    def bins_of(self, distance_m: Floats) -> Indices:
+    def bins_of(self, distance_m: Floats) -> NDArray[np.int32]:
         """The bin of each distance; the outermost take what lies beyond them."""
         bits = np.ascontiguousarray(distance_m, np.float32).view(np.int32) >> _MANTISSA_BITS
         bits -= np.int32(_first_bin())
-        np.maximum(bits, 0, out=bits)
-        np.minimum(bits, self.bins - 1, out=bits)
-        return bits.astype(np.intp)
+        return np.clip(bits, 0, self.bins - 1, out=bits)
 
 
-def thin(grid: NDArray[Any], step: int) -> NDArray[Any]:
-    """A copy of every `step`-th row and column of (..., H, W), from the middle of each block."""
-    start = step // 2
-    return columns(grid[..., start::step, :], start, step)
+def thin(grid: NDArray[Any], step: int, out: NDArray[Any]) -> None:
+    """Every `step`-th row and column of (H, W), from the middle of each block."""
+    np.copyto(out, grid[step // 2 :: step, step // 2 :: step])
 
 
-def columns(grid: NDArray[Any], start: int, step: int) -> NDArray[Any]:
-    """A copy of every `step`-th column of (..., H, W)."""
-    if grid.ndim > 2 or step == 1 or grid.shape[-1] % step:
-        return grid[..., start::step].copy()
-    blocks = grid.reshape(len(grid), -1, step)  # a channel is quicker to take than a stride
-    return np.asarray(cv2.extractChannel(blocks, start))
+def ups_of(rays: Floats, matrix: Matrix, out: Floats | None = None) -> Floats:
+    """How far up a metre of depth goes along rays (2, h, w)."""
+    x, y, z = matrix[2, :3]
+    return np.asarray(cv2.addWeighted(rays[0], x, rays[1], y, z, dst=out), np.float32)
+
+
+def ranges_of(depth_m: Floats, up: Floats, square: Floats) -> Floats:
+    """Horizontal range of depth that goes so far `up` a metre, along rays of so long a `square`."""
+    level = np.multiply(up, up)
+    np.subtract(square, level, out=level)
+    np.sqrt(level, out=level)
+    return np.multiply(level, depth_m, out=level)
+
+
+def _ground_step(camera: Camera, sectors: int) -> int:
+    width_px = camera.intrinsics.width_px
+    return 2 if width_px >= _COLUMNS * sectors and width_px % 2 == 0 else 1
 
 
 def _sectors(camera: Camera, rays: Floats, settings: ObstacleSettings) -> tuple[Indices, Floats]:
@@ -140,7 +185,7 @@ def _sectors(camera: Camera, rays: Floats, settings: ObstacleSettings) -> tuple[
     count = max(1, math.ceil(float(np.nanmax(bearing)) / width - 1e-6) - first)
     sector = np.clip(np.nan_to_num(np.floor(bearing / width) - first), 0, count - 1)
     middles = (first + np.arange(count) + 0.5) * width
-    return sector.astype(np.intp), middles.astype(np.float32)
+    return sector.astype(np.int32), middles.astype(np.float32)
 
 
 def _first_bin() -> int:

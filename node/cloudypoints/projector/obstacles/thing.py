@@ -34,9 +34,9 @@ def nearest_thing(scene: Scene, near: Nearest, pixel: np.ndarray, range_m: np.nd
 
     With nothing near, one blind sector leaves the answer open.
     """
-    if not np.isfinite(range_m).any():
+    sector = int(np.where(np.isnan(range_m), np.inf, range_m).argmin())
+    if not np.isfinite(range_m[sector]):
         return Thing(math.inf if np.isinf(range_m).all() else math.nan)
-    sector = int(np.nanargmin(range_m))
     mine = pixel[near.group == sector]
     if not len(mine):  # held: nothing of it is seen any more
         bearing_rad = float(scene.tables.bearings_rad[sector])
@@ -54,7 +54,7 @@ def nearest_thing(scene: Scene, near: Nearest, pixel: np.ndarray, range_m: np.nd
 
 def _whole(scene: Scene, seed: int) -> np.ndarray:
     """The standing pixels that hang together with this one."""
-    height, width = scene.range_m.shape
+    height, width = scene.tables.square.shape
     image = np.full(height * width, _NOWHERE, np.float32)
     image[scene.standing.index] = np.log(scene.standing.range_m)
     mask = np.zeros((height + 2, width + 2), np.uint8)
@@ -72,7 +72,7 @@ def _extent(scene: Scene, whole: np.ndarray, bearing_rad: float) -> tuple[float,
         whole
     ] * math.sin(bearing_rad)
     range_m = float(standing.range_m[whole].min())
-    top_m = float(scene.height_m.ravel()[standing.index[whole]].max())
+    top_m = float(standing.height_m[whole].max())
     # A pixel's middle is half a pixel from its edge.
     width_m = float(across_m.max() - across_m.min()) + range_m / k.fx_px
     return width_m, top_m + range_m / k.fy_px / 2
