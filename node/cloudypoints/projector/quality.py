@@ -19,7 +19,7 @@ Indices = NDArray[np.intp]
 
 _GLANCING = 6.0  # metres along the ray for a metre across it: 10° to the surface
 _BOTH = 1.999  # steps; two but for rounding
-_STRIP_PX = 32 << 10  # pixels at once: what is allocated stays in the caches
+_STRIP_PX = 32 << 10  # pixels at once: inverse depth and one more array of them fit the caches
 
 
 def without_flying(depth_m: Floats, intrinsics: Intrinsics, nearest_m: float) -> Floats:
@@ -29,54 +29,58 @@ def without_flying(depth_m: Floats, intrinsics: Intrinsics, nearest_m: float) ->
     must be below the camera's height, or the ground is one. A pixel goes only if it climbs from
     both sides: the last pixel of a surface stays, and so does a pole one pixel wide.
     """
-    height, width = depth_m.shape
-    if min(height, width) < 3:  # too small for a pixel with two sides
+    if min(depth_m.shape) < 3:  # too small for a pixel with two sides
         return depth_m
-    rows = max(8, _STRIP_PX // width)
     kept = depth_m.copy()
-    for top in range(0, height, rows):
-        strip = slice(max(0, top - 1), top + rows + 1)  # with a row of either neighbour
-        _thin(kept[strip], depth_m[strip], intrinsics, nearest_m)
+    f_px = intrinsics.fx_px, intrinsics.fy_px
+    limits = tuple(np.float32(_BOTH / (f * nearest_m)) for f in f_px)
+    with np.errstate(divide="ignore"):  # depth of 0
+        places = _steep(depth_m, limits)  # few: most of a picture is surface
+        for pixel, step, f in zip(places, (1, depth_m.shape[1]), f_px, strict=True):
+            flying = _flying(depth_m, (pixel - step, pixel, pixel + step), f, nearest_m)
+            kept.reshape(-1)[pixel[flying]] = np.nan
     return kept
 
 
-def _thin(kept: Floats, depth_m: Floats, intrinsics: Intrinsics, nearest_m: float) -> None:
-    """`kept` with NaN for what flies, in place; the outermost rows and columns have one side."""
-    with np.errstate(divide="ignore"):
-        inverse = np.float32(1) / depth_m
-    width = depth_m.shape[1]
-    climb = cv2.absdiff(inverse[:, 2:], inverse[:, :-2])
-    row, column = _beyond(climb, intrinsics.fx_px * nearest_m)
-    flat = row * width + column + 1
-    _remove(kept, inverse, (flat - 1, flat, flat + 1), intrinsics.fx_px, nearest_m)
-    climb = cv2.absdiff(inverse[2:], inverse[:-2])
-    row, column = _beyond(climb, intrinsics.fy_px * nearest_m)
-    flat = (row + 1) * width + column
-    _remove(kept, inverse, (flat - width, flat, flat + width), intrinsics.fy_px, nearest_m)
+def _steep(depth_m: Floats, limits: tuple[np.float32, ...]) -> tuple[Indices, Indices]:
+    """Pixels where two steps of inverse depth, across and down, climb as much as two steep ones."""
+    height, width = depth_m.shape
+    rows = max(8, _STRIP_PX // width)
+    inverse, climb = np.empty((2, (rows + 2) * width), np.float32)
+    across, down = [], []
+    for top in range(0, height, rows):
+        first = max(0, top - 1)  # with a row of either neighbour
+        strip = depth_m[first : top + rows + 1].ravel()
+        here = np.divide(np.float32(1), strip, out=inverse[: strip.size])
+        start = (top - first) * width
+        own = here[start : start + rows * width]
+        across.append(_beyond(own, 1, limits[0], climb) + top * width)
+        down.append(_beyond(here, width, limits[1], climb) + first * width)
+    pixel = np.concatenate(across)
+    column = pixel % width
+    inside = (column > 0) & (column < width - 1)  # a row's end does not lie beside the next's begin
+    return pixel[inside], np.concatenate(down)
 
 
-def _beyond(climb: cv2.typing.MatLike, shallow: float) -> tuple[Indices, Indices]:
-    """Rows and columns where two steps together climb as much as two steep ones do."""
-    steep = climb > np.float32(_BOTH / shallow)
-    row, column = np.divmod(np.flatnonzero(steep), steep.shape[1])
-    return row, column
+def _beyond(values: Floats, step: int, limit: np.float32, room: Floats) -> Indices:
+    """Places in the values (N,) between two, a step before and behind, so far from each other."""
+    if values.size <= 2 * step:
+        return np.zeros(0, np.intp)
+    after, before = values[None, 2 * step :], values[None, : -2 * step]
+    climb = cv2.absdiff(after, before, dst=room[None, : after.size])
+    return np.asarray(np.flatnonzero(climb > limit) + step)
 
 
-def _remove(
-    kept: Floats,
-    inverse: Floats,
-    places: tuple[Indices, Indices, Indices],
-    f_px: float,
-    nearest_m: float,
-) -> None:
-    """NaN where the steps before and after are both steep, and both up or both down; in place.
+def _flying(
+    depth_m: Floats, places: tuple[Indices, Indices, Indices], f_px: float, nearest_m: float
+) -> NDArray[np.bool_]:
+    """Where the steps before and after are both steep, and both up or both down (N,).
 
     `places` (N,) in the flat grid: the pixel before, the one in question, the one after.
     """
-    before, here, after = (inverse.take(place) for place in places)
+    before, here, after = (np.float32(1) / depth_m.take(place) for place in places)
     down, up = here - before, after - here
     climb = np.minimum(np.abs(down), np.abs(up))
     # 1 / f is what a surface at 45° climbs from pixel to pixel, in parts of its inverse depth.
     steep = np.maximum(np.float32(1 / nearest_m), np.float32(_GLANCING) * here)
-    flying = (climb * np.float32(f_px) > steep) & ((down > 0) == (up > 0))
-    kept.reshape(-1)[places[1][flying]] = np.nan
+    return np.asarray((climb * np.float32(f_px) > steep) & ((down > 0) == (up > 0)))
