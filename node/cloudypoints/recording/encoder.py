@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -222,6 +223,7 @@ def frame_of(message: Message) -> tuple[int, int, int]:
     return header.session, header.frame, header.stamp_ns
 
 
+@cache
 def rounded_error(step: float) -> float:
     """The relative error that keeping depth to `step` makes at most."""
     return rounded_depth(np.ones((1, 1), np.float32), step)[1]

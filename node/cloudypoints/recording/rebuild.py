@@ -6,6 +6,7 @@ again here it is the same to the bit, or it is not taken for one that can be mad
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
@@ -13,6 +14,8 @@ from numpy.typing import NDArray
 
 from cloudypoints.geometry import Camera, Floats, Intrinsics, rays_of
 from cloudypoints.messages import POINT, Array, Cloud, Depth, Image, Labels
+
+_BAND_POINTS = 1 << 16  # made and compared at a time: 1 MB, which stays in the processor's caches
 
 
 def cloud_points(
@@ -22,17 +25,8 @@ def cloud_points(
 
     Raises ValueError where they do not fit each other.
     """
-    step = -(-depth.depth_m.shape[0] // shape[0]) if shape and shape[0] else 0
-    kept = (slice(step // 2, None, step or 1),) * 2
-    depth_m = depth.depth_m[kept]
-    if not step or depth_m.shape != shape or image.picture.shape[:2] != depth.depth_m.shape:
-        raise ValueError(f"a cloud of {shape} is not that of depth {depth.depth_m.shape}")
-    rays = _rays(depth.header.intrinsics)[(slice(None), *kept)]
     points = np.empty(shape, POINT)
-    points["x"], points["y"], points["z"] = rays[0] * depth_m, rays[1] * depth_m, depth_m
-    picture = image.picture[kept]
-    points["r"], points["g"], points["b"] = picture[..., 0], picture[..., 1], picture[..., 2]
-    points["label"] = 0 if labels is None else labels.labels[kept]
+    _Sources.of(depth, image, labels, shape).fill(points)
     return points
 
 
@@ -41,11 +35,56 @@ def can_be_rebuilt(cloud: Cloud, depth: Depth, image: Image, labels: Labels | No
     if cloud.points.ndim != 2 or not depth.header.intrinsics:
         return False
     try:
-        made = cloud_points(depth, image, labels, cloud.points.shape)
+        sources = _Sources.of(depth, image, labels, cloud.points.shape)
     except ValueError:
         return False
-    stored = np.ascontiguousarray(cloud.points)
-    return bool(np.array_equal(made.view(np.uint32), stored.view(np.uint32)))
+    rows = max(1, _BAND_POINTS // cloud.points.shape[1])
+    made = np.empty((rows, cloud.points.shape[1]), POINT)
+    for top in range(0, len(cloud.points), rows):
+        stored = np.ascontiguousarray(cloud.points[top : top + rows])
+        band = made[: len(stored)]
+        sources.rows(top, top + rows).fill(band)
+        if not np.array_equal(band.view(np.uint32), stored.view(np.uint32)):
+            return False
+    return True
+
+
+@dataclass(frozen=True, slots=True)
+class _Sources:
+    """What a cloud is made of, on its own grid."""
+
+    rays: Floats  # (2, H, W)
+    depth_m: Floats  # (H, W)
+    picture: NDArray[np.uint8]  # (H, W, 3)
+    labels: NDArray[np.uint8]  # (H, W)
+
+    @classmethod
+    def of(
+        cls, depth: Depth, image: Image, labels: Labels | None, shape: tuple[int, ...]
+    ) -> _Sources:
+        """Every n-th of what these hold. Raises ValueError where they do not fit each other."""
+        step = -(-depth.depth_m.shape[0] // shape[0]) if shape and shape[0] else 0
+        kept = (slice(step // 2, None, step or 1),) * 2
+        depth_m = depth.depth_m[kept]
+        if not step or depth_m.shape != shape or image.picture.shape[:2] != depth.depth_m.shape:
+            raise ValueError(f"a cloud of {shape} is not that of depth {depth.depth_m.shape}")
+        categories = np.zeros(shape, np.uint8) if labels is None else labels.labels[kept]
+        rays = _rays(depth.header.intrinsics)[(slice(None), *kept)]
+        return cls(rays, depth_m, image.picture[kept], categories)
+
+    def rows(self, start: int, stop: int) -> _Sources:
+        """A band of them."""
+        band = slice(start, stop)
+        return _Sources(
+            self.rays[:, band], self.depth_m[band], self.picture[band], self.labels[band]
+        )
+
+    def fill(self, points: Array) -> None:
+        """Make the points of POINT (H, W)."""
+        np.multiply(self.rays[0], self.depth_m, out=points["x"])
+        np.multiply(self.rays[1], self.depth_m, out=points["y"])
+        points["z"], points["label"] = self.depth_m, self.labels
+        points["r"], points["g"], points["b"] = np.moveaxis(self.picture, -1, 0)
 
 
 def rounded_depth(depth_m: Floats, step: float) -> tuple[NDArray[np.float32], float]:
@@ -57,9 +96,11 @@ def rounded_depth(depth_m: Floats, step: float) -> tuple[NDArray[np.float32], fl
     dropped = max(0, 23 - kept_bits)
     half = np.uint32((1 << dropped) >> 1)
     mask = np.uint32(0xFFFFFFFF ^ ((1 << dropped) - 1))
-    bits = depth_m.view(np.uint32)
-    rounded = ((bits + half) & mask).view(np.float32)
-    return np.where(np.isfinite(depth_m), rounded, depth_m), 2.0 ** (-kept_bits - 1)
+    bits = depth_m.view(np.uint32) + half
+    bits &= mask
+    rounded = bits.view(np.float32)
+    np.copyto(rounded, depth_m, where=~np.isfinite(depth_m))
+    return rounded, 2.0 ** (-kept_bits - 1)
 
 
 @lru_cache(maxsize=8)

@@ -93,8 +93,7 @@ def cloud_view(message: Cloud) -> View:
 def video_view(message: Video) -> View:
     """CompressedVideo of one packet; CompressedImage of a JPEG."""
     name = "CompressedImage" if message.coding == "jpeg" else "CompressedVideo"
-    packet = message.packet.tobytes()
-    return _stamped(name, "video", message.header, data=packet, format=message.coding)
+    return _stamped(name, "video", message.header, data=message.packet, format=message.coding)
 
 
 def exact_view(message: Message) -> View | None:
@@ -163,12 +162,30 @@ def stamp_utc_ns(header: Header) -> int:
     return captured_ns if header.clock == "media" else header.stamp_ns or captured_ns
 
 
-def _stamped(name: str, view: str, header: Header, **values: Any) -> View:
-    """A Foxglove message with the time and the camera's frame."""
+def _stamped(name: str, view: str, header: Header, data: Any = b"", **values: Any) -> View:
+    """A Foxglove message with the time and the camera's frame; `data` is any C-contiguous bytes."""
     schema = foxglove(name)
     made = schema.make(frame_id=header.camera, **values)
     _stamp(made.timestamp, header)
-    return View(view, schema, made.SerializeToString())
+    return View(view, schema, _with_data(made, data))
+
+
+def _with_data(made: Any, data: Any) -> bytes:
+    """The message and its field `data`, which is copied once where the library takes three.
+
+    https://protobuf.dev/programming-guides/encoding: tag and length as varints, then the bytes.
+    """
+    serialised: bytes = made.SerializeToString()
+    length = memoryview(data).nbytes
+    if not length:
+        return serialised
+    tag = made.DESCRIPTOR.fields_by_name["data"].number << 3 | 2
+    return b"".join((serialised, _varint(tag), _varint(length), data))
+
+
+def _varint(number: int) -> bytes:
+    digits = [number >> shift & 0x7F for shift in range(0, max(1, number.bit_length()), 7)]
+    return bytes([*(digit | 0x80 for digit in digits[:-1]), digits[-1]])
 
 
 def _stamp(timestamp: Any, header: Header) -> None:
@@ -184,7 +201,7 @@ def _raw_image(view: str, header: Header, pixels: Any, encoding: str) -> View:
         height=pixels.shape[0],
         step=pixels.shape[1] * pixels.itemsize * (pixels.shape[2] if pixels.ndim == 3 else 1),
         encoding=encoding,
-        data=pixels.tobytes(),
+        data=np.ascontiguousarray(pixels),
     )
 
 
@@ -196,7 +213,7 @@ def _points(view: str, header: Header, points: Any) -> View:
         pose=_ORIGIN,
         point_stride=POINT.itemsize,
         fields=_point_fields(),
-        data=points.tobytes(),
+        data=np.ascontiguousarray(points),
     )
 
 

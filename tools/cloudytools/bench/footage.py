@@ -63,7 +63,10 @@ def pictures(count: int, size_px: tuple[int, int]) -> list[Picture]:
 
 
 class MemoryCamera:
-    """A live camera whose pictures lie in memory, one each period; ended by `close`."""
+    """A live camera whose pictures lie in memory, one each period from the first `read` on.
+
+    Ended by `close`.
+    """
 
     def __init__(self, shown: Sequence[Picture], rate_hz: float) -> None:
         self.name, self.live, self.camera = "memory", True, None
@@ -72,14 +75,14 @@ class MemoryCamera:
         self._shown = shown
         self._period_s = 1 / rate_hz
         self._index = -1
-        self._start_s = monotonic_s()
+        self._due_s = 0.0  # monotonic
         self._closed = threading.Event()
 
     def read(self) -> Frame:
         """The next picture, when it is due. Raises SourceEnded once closed."""
         self._index += 1
-        due_s = self._start_s + self._index * self._period_s
-        if self._closed.wait(max(0.0, due_s - monotonic_s())):
+        self._due_s = self._due_s + self._period_s if self._index else monotonic_s()
+        if self._closed.wait(max(0.0, self._due_s - monotonic_s())):
             raise SourceEnded("memory: closed")
         picture = self._shown[self._index % len(self._shown)]
         now_ns = utc_ns()
