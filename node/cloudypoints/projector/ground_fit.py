@@ -41,6 +41,7 @@ _HORIZON = 0.01  # tangent: samples nearer to the horizon say nothing more
 _NEAR_HEIGHTS = 10.0  # beyond so many heights of the camera samples say less and less
 _LEVEL = math.cos(math.radians(30))  # what leans more than this from the mount's level is no ground
 _REACHES = np.array([2.0, 5.0, 8.0, 12.0, 18.0, 27.0, 40.0])  # heights: rings of ground
+_RINGS = 1 / _REACHES[::-1]  # where they begin, as inverse depth over flat ground has it
 _LEAST_IN_RING = 12  # samples
 _BENT = 0.1  # heights of the camera: what rises or falls by less still counts as flat
 _REACH_PX = 2  # to the neighbours that tell how a surface lies
@@ -106,7 +107,7 @@ class GroundSampler:
         if start is None:
             return _NOT_GROUND
         plane, spread = self._refined(rays, inverse, *start)
-        return self._judged(plane, spread, chosen, inverse)
+        return self._judged(plane, spread, chosen, rays, inverse)
 
     def level(self, inverse: Doubles, around: Doubles) -> NDArray[np.bool_]:
         """Which samples (N,) lie about level, by inverse depth there and `around` them (4, N)."""
@@ -123,7 +124,7 @@ class GroundSampler:
 
     def parameters(self, planes: Doubles) -> Doubles:
         """Lean, roll and log height (..., 3) of planes (..., 3); NaN where there are none such."""
-        a, b, c = np.moveaxis(planes, -1, 0)
+        a, b, c = planes[..., 0], planes[..., 1], planes[..., 2]
         with np.errstate(invalid="ignore", divide="ignore"):
             if self.limits.shifted:
                 steep = math.sin(self.mount.pitch_rad)
@@ -132,7 +133,13 @@ class GroundSampler:
             else:
                 per_height = np.sqrt(a * a + b * b + c * c)
                 lean = np.arcsin(c / per_height)
-            return np.stack([lean, np.arctan2(a, b), -np.log(per_height)], axis=-1)
+            found = np.empty(planes.shape)
+            found[..., 0], found[..., 1], found[..., 2] = (
+                lean,
+                np.arctan2(a, b),
+                -np.log(per_height),
+            )
+            return found
 
     def _expected_plane(
         self, rays: Doubles, inverse: Doubles, expected: Fit | None
@@ -148,7 +155,7 @@ class GroundSampler:
     def _best_plane(self, rays: Doubles, inverse: Doubles) -> tuple[Doubles, float] | None:
         """The plane through three samples that most others lie close to, and how close."""
         planes = _through(rays, inverse, (self._draws * len(inverse)).astype(np.intp))
-        planes = planes[self._plausible(planes)]
+        planes = planes[self._plausible(self.parameters(planes))]
         if not len(planes):
             return None
         spread = self._spread(rays, inverse, planes)
@@ -164,8 +171,9 @@ class GroundSampler:
         rank = int(_QUANTILE * off.shape[1])
         return np.asarray(np.partition(off, rank, axis=1)[:, rank] / _QUANTILE_SIGMAS)
 
-    def _plausible(self, planes: Doubles) -> NDArray[np.bool_]:
-        lean, roll, log_height = self.parameters(planes).T
+    def _plausible(self, parameters: Doubles) -> NDArray[np.bool_]:
+        """Which of these (K, 3) ground may have."""
+        lean, roll, log_height = parameters.T
         limits, mount = self.limits, self.mount
         with np.errstate(invalid="ignore"):
             level = np.abs(roll - mount.roll_rad) <= limits.tilt_rad
@@ -217,25 +225,29 @@ class GroundSampler:
         return near * near, scaled
 
     def _judged(
-        self, plane: Doubles, spread: float, chosen: NDArray[np.intp], inverse: Doubles
+        self,
+        plane: Doubles,
+        spread: float,
+        chosen: NDArray[np.intp],
+        rays: Doubles,
+        inverse: Doubles,
     ) -> Fit | str:
         """The fit if enough samples carry it, or why not."""
-        rays = self.rays[:, chosen]
         weights, scaled = self._weighted(rays, inverse, plane, spread)
         on_plane = chosen[scaled < _BIWEIGHT]
         patches = np.count_nonzero(np.bincount(self._patch[on_plane]))
         if len(on_plane) < _LEAST_SAMPLES or patches < _LEAST_PATCHES:
             return "too little ground in view"
-        if not self._plausible(plane[None])[0]:
+        parameters, jacobian = self._differentiated(plane)
+        if not self._plausible(parameters[None])[0]:
             return _NOT_GROUND
         crowding = len(on_plane) / patches
         try:
             covariance = np.linalg.inv((rays * weights) @ rays.T) * spread**2 * crowding
         except np.linalg.LinAlgError:
             return "too little ground in view"
-        jacobian = self._jacobian(plane)
         reach, bend = self._reach(rays, inverse, plane, spread)
-        lean, roll_rad, log_height = map(float, self.parameters(plane))
+        lean, roll_rad, log_height = map(float, parameters)
         return Fit(
             lean,
             roll_rad,
@@ -259,23 +271,23 @@ class GroundSampler:
             shift = plane[2] - across * math.tan(self.mount.pitch_rad)
         with np.errstate(divide="ignore", invalid="ignore"):
             height = 1 - (predicted - shift) / (inverse - shift)
-        place = np.digitize((predicted - shift) / across, 1 / _REACHES)
+        place = len(_RINGS) - np.searchsorted(_RINGS, (predicted - shift) / across, side="right")
         reach, allowed = 0.0, max(_BENT, 2 * spread)
         for ring in range(1, len(_REACHES)):
             heights = height[place == ring]
             if len(heights) < _LEAST_IN_RING:
                 continue
-            middle = float(np.median(heights))
+            middle = _median(heights)
             if not abs(middle) <= allowed:
                 return reach, middle
             reach = float(_REACHES[ring])
         return reach, 0.0
 
-    def _jacobian(self, plane: Doubles) -> Doubles:
-        """Of lean, roll and log height by the plane's numbers, (3, 3)."""
+    def _differentiated(self, plane: Doubles) -> tuple[Doubles, Doubles]:
+        """Lean, roll and log height (3,), and their change with the plane's numbers (3, 3)."""
         step = 1e-6 * float(np.linalg.norm(plane))
         moved = self.parameters(np.concatenate([plane[None], plane + step * np.eye(3)]))
-        return np.asarray((moved[1:] - moved[0]).T / step)
+        return moved[0], np.asarray((moved[1:] - moved[0]).T / step)
 
 
 def _why_none(known: NDArray[np.bool_], usable: NDArray[np.bool_]) -> str:
@@ -317,6 +329,13 @@ def _patches_of(index: NDArray[np.intp], shape: tuple[int, ...]) -> NDArray[np.i
     rows, columns = np.divmod(index, shape[1])
     down, across = _PATCHES
     return np.asarray(rows * down // shape[0] * across + columns * across // shape[1])
+
+
+def _median(values: Doubles) -> float:
+    """Of (N,), N > 1; numpy's takes several times as long on so few."""
+    half = len(values) // 2
+    ordered = np.partition(values, (half - 1, half))
+    return float(ordered[half] if len(values) % 2 else (ordered[half - 1] + ordered[half]) / 2)
 
 
 def _sigma(errors: Doubles) -> float:
