@@ -5,7 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 
@@ -24,8 +24,10 @@ from cloudypoints.messages import (
     Header,
     Image,
     Ledger,
+    Mask,
     Message,
     Obstacles,
+    Relative,
     Status,
 )
 from cloudypoints.publisher import Publisher
@@ -116,15 +118,39 @@ class Told:
         raise self.ended or NoMessage("nothing new")
 
 
+Frames = Callable[[Header], Iterable[Message]]
+
+
+def with_foreground(head: Header) -> list[Message]:
+    """A wall and its picture, something before the background in its left half."""
+    mask = np.zeros((60, 80), np.uint8)
+    mask[:, :40] = 255
+    picture = np.full((60, 80, 3), ORANGE, np.uint8)
+    return [Cloud(head, wall()), Image(head, picture), Mask(head, mask)]
+
+
+def without_metres(head: Header) -> list[Message]:
+    """A picture, and how near its columns are: from far at the left to near at the right."""
+    nearness = np.tile(np.linspace(0, 1, 80, dtype=np.float32), (60, 1))
+    picture = np.full((60, 80, 3), ORANGE, np.uint8)
+    return [Relative(head, nearness, "inverse"), Image(head, picture)]
+
+
 class Street:
     """A node that publishes a cloud ten times a second until it is told otherwise, or a `whole`
-    frame: picture, depth, obstacles and status too.
+    frame: picture, depth, obstacles and status too. `frames` says something else.
     """
 
     def __init__(
-        self, endpoint: str, *, whole: bool = False, mounts: dict[str, Mount] | None = None
+        self,
+        endpoint: str,
+        *,
+        whole: bool = False,
+        mounts: dict[str, Mount] | None = None,
+        frames: Frames | None = None,
     ):
         self.endpoint = endpoint
+        self._said = frames or self._frame
         self.points = wall()
         self._whole = whole
         self._mounts = mounts or {"front": MOUNT}
@@ -143,7 +169,7 @@ class Street:
         with Publisher(self.endpoint) as publisher:
             while not self._end.wait(0.1):
                 for camera, mount in self._mounts.items():
-                    for message in self._frame(header(camera, mount)):
+                    for message in self._said(header(camera, mount)):
                         publisher.publish(message)
 
     def _frame(self, head: Header) -> Iterator[Message]:

@@ -12,12 +12,13 @@ import cv2
 import pytest
 
 from cloudypoints.cli import main
+from cloudypoints.colours import turbo
 from cloudypoints.errors import DisplayError
-from cloudypoints.picture.canvas import ACCENT
+from cloudypoints.picture.canvas import ACCENT, WARN
 from cloudypoints.viewer.display import check_vulkan
 from desktop import pixels_of
 from ports import free_port
-from streets import ORANGE, PINK, Street
+from streets import ORANGE, PINK, Street, without_metres
 
 # Machines may be busy.
 pytestmark = [pytest.mark.display, pytest.mark.slow, pytest.mark.timeout(300)]
@@ -59,6 +60,16 @@ def test_without_a_window_the_picture_is_the_same(vulkan, tmp_path):
     assert pixels_of(picture, ACCENT) > 100
 
 
+def test_without_a_window_nearness_without_metres_is_seen_too(vulkan, tmp_path):
+    endpoint = f"tcp://127.0.0.1:{free_port()}"
+    with Street(endpoint, frames=without_metres):
+        done = offscreen(tmp_path / "street.png", endpoint)
+    assert (done.returncode, done.stderr) == (0, "")
+    picture = cv2.imread(str(tmp_path / "street.png"))[..., ::-1]
+    assert min(pixels_of(picture, turbo(share)) for share in (0.1, 0.5, 0.9)) > 100
+    assert pixels_of(picture[40:200], WARN) > 100
+
+
 def test_a_film_is_as_long_as_it_was_wanted(vulkan, tmp_path):
     endpoint = f"tcp://127.0.0.1:{free_port()}"
     with Street(endpoint):
@@ -84,7 +95,9 @@ def test_a_file_that_cannot_be_written_is_said_in_one_line(vulkan, tmp_path):
 def test_without_a_node_nothing_is_written(vulkan, tmp_path):
     done = offscreen(tmp_path / "street.png", "tcp://127.0.0.1:9", "--timeout", "0.3")
     assert done.returncode == 1
-    assert done.stderr == ("cloudypoints: tcp://127.0.0.1:9: no cloud in 0.3 s; is the node up?\n")
+    assert done.stderr == (
+        "cloudypoints: tcp://127.0.0.1:9: nothing to draw in 0.3 s; is the node up?\n"
+    )
     assert not (tmp_path / "street.png").exists()
 
 

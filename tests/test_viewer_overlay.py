@@ -220,7 +220,7 @@ def test_the_strip_has_a_row_for_each_camera_and_counts_those_without_room():
 def test_the_camera_s_picture_and_depth_are_drawn_as_wide_as_their_panel():
     image = Image(HEADER, np.full((60, 80, 3), ORANGE, np.uint8))
     depth = Depth(HEADER, np.full((60, 80), 8.0, np.float32))
-    shown = dict(insets.pictures(feed_of(image=image, depth=depth, obstacles=obstacles())))
+    shown = dict(insets.pictures(feed_of(image=image, depth=depth, obstacles=obstacles()), 640))
     assert set(shown) == {"picture", "depth"}
     assert shown["picture"].shape == (225 + 24, insets.PANEL_PX, 3)
     assert (shown["picture"] == ORANGE).all(axis=-1).mean() > 0.5
@@ -229,7 +229,7 @@ def test_the_camera_s_picture_and_depth_are_drawn_as_wide_as_their_panel():
 @pytest.mark.parametrize("depth_m", [np.full((4, 6), np.nan), np.zeros((0, 0)), np.ones((900, 2))])
 def test_depth_of_any_kind_has_a_panel(depth_m):
     depth = Depth(HEADER, depth_m.astype(np.float32))
-    (panel,) = insets.pictures(feed_of(depth=depth))
+    (panel,) = insets.pictures(feed_of(depth=depth), 640)
     assert panel[1].shape[1] == insets.PANEL_PX
 
 

@@ -13,16 +13,25 @@ import cv2
 import numpy as np
 import pytest
 
-from cloudypoints.colours import CATEGORY_ON_DARK, by_distance, by_height
+from cloudypoints.colours import CATEGORY_ON_DARK, by_distance, by_height, turbo
 from cloudypoints.control import ControlServer, control_beside
 from cloudypoints.errors import MissingExtra
 from cloudypoints.messages import POINT, Array, Category
-from cloudypoints.picture.canvas import ACCENT, PANEL
+from cloudypoints.picture.canvas import ACCENT, PANEL, WARN
 from cloudypoints.viewer import check_display
 from cloudypoints.viewer.display import open_display
 from desktop import Desktop, Picture, mask_of, pixels_of, shows
 from ports import free_port
-from streets import ORANGE, PINK, Played, Street, in_a_process, wall
+from streets import (
+    ORANGE,
+    PINK,
+    Played,
+    Street,
+    in_a_process,
+    wall,
+    with_foreground,
+    without_metres,
+)
 
 pytestmark = [pytest.mark.display, pytest.mark.timeout(300)]  # machines may be busy
 
@@ -104,9 +113,33 @@ def test_the_cameras_pictures_are_beside_the_scene_until_a_key_hides_them(
     desktop.wait_for(lambda picture: pixels_of(picture, ORANGE) > 20_000, "the picture again")
 
 
+def test_what_stands_before_the_background_is_tinted_in_the_picture(desktop, viewer, endpoint):
+    with Street(endpoint, frames=with_foreground):
+        desktop.wait_for(
+            lambda p: (
+                mask_of(p[70:200, 1130:1250], ORANGE).all()
+                and not mask_of(p[70:200, 980:1100], ORANGE).any()
+            ),
+            "the picture, its left half tinted",
+        )
+        desktop.wait_for(shows(PINK), "the pink wall beside it")
+
+
+def test_nearness_without_metres_is_seen_and_that_it_has_none_is_said(desktop, viewer, endpoint):
+    with Street(endpoint, frames=without_metres):
+        picture = desktop.wait_for(
+            lambda picture: pixels_of(picture[60:200, :800], WARN) > 100, "amber words"
+        )
+        assert pixels_of(picture, PINK) == 0
+        assert min(pixels_of(picture[:, 800:], turbo(share)) for share in (0.1, 0.5, 0.9)) > 200
+    with Street(endpoint):  # the node comes back with a model that gives metres
+        desktop.wait_for(shows(PINK), "the pink wall")
+        desktop.wait_for(lambda p: pixels_of(p[60:200, :800], WARN) == 0, "no amber words")
+
+
 def test_the_corridor_is_drawn_no_longer_than_it_is_known(desktop, viewer, endpoint):
     with Street(endpoint, whole=True):
-        picture = desktop.wait_for(lambda picture: pixels_of(picture, ACCENT) > 600, "blue lines")
+        picture = desktop.wait_for(lambda picture: pixels_of(picture, ACCENT) > 1400, "blue lines")
     with_corridor = pixels_of(picture, ACCENT)
     desktop.wait_for(lambda p: pixels_of(p, ACCENT) < 0.8 * with_corridor, "the frustum alone")
 

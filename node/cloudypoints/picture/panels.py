@@ -29,7 +29,9 @@ from cloudypoints.picture.canvas import (
     TEXT,
     Box,
     Canvas,
+    Colour,
     dot,
+    drawing,
     fill,
     fitted,
     lines,
@@ -45,14 +47,21 @@ from cloudypoints.picture.words import category_name, nearest_words
 _STRIP_PX = 24  # height of a legend along a panel's lower edge
 _TICKS_M = (2, 5, 10, 20, 40, 80)
 _DARK = 0.25  # how bright a background is left
+_TINT: Colour = (236, 72, 212)  # of the foreground; little else is magenta
+_TINT_BLEND = 0.45
 _BLEND = 0.58  # of a category's colour over the picture
 
 
-def draw_camera(canvas: Canvas, image: Image, obstacles: Obstacles | None) -> None:
-    """The picture, the nearest obstacle marked."""
+def draw_camera(
+    canvas: Canvas, image: Image, obstacles: Obstacles | None, mask: Mask | None = None
+) -> None:
+    """The picture, the nearest obstacle marked, what stands before the background tinted."""
     place = _draw_fitted(canvas, image.picture)
     height_px, width_px = image.picture.shape[:2]
     words = f"{width_px}×{height_px} px, frame {image.header.frame}"
+    if mask is not None:
+        _tint(place.of(canvas), mask)
+        words = f"foreground {_share(mask):.1%}, {words}"
     write(canvas, words, (14, canvas.shape[0] - 8), CAPTION)
     if obstacles is None or not math.isfinite(obstacles.nearest_m):
         return
@@ -96,7 +105,7 @@ def draw_mask(canvas: Canvas, mask: Mask, image: Image | None) -> None:
     white = np.full((*mask.mask.shape, 3), 255, np.uint8)
     shown = white if image is None or image.picture.shape != white.shape else image.picture
     _draw_fitted(canvas, (shown * (_DARK + (1 - _DARK) * share)).astype(np.uint8))
-    words = f"{float(share.mean()):.1%} stands before the background"
+    words = f"{_share(mask):.1%} stands before the background"
     write(canvas, words, (14, canvas.shape[0] - 8), SMALL)
 
 
@@ -125,6 +134,24 @@ def _draw_fitted(canvas: Canvas, picture: Canvas) -> Box:
     small, place = fitted(picture, Box(0, 0, canvas.shape[1], canvas.shape[0] - _STRIP_PX))
     place.of(canvas)[:] = small
     return place
+
+
+def _share(mask: Mask) -> float:
+    """Of the picture that is rather foreground than not."""
+    return float((mask.mask > 127).mean()) if mask.mask.size else 0.0
+
+
+def _tint(part: Canvas, mask: Mask) -> None:
+    """Colour what is foreground, and draw a line around it."""
+    if not mask.mask.size:
+        return
+    cv2 = drawing()
+    surely = cv2.resize(mask.mask, part.shape[1::-1], interpolation=cv2.INTER_LINEAR)
+    weight = (surely * np.float32(_TINT_BLEND / 255))[..., None]
+    part[:] = (part * (1 - weight) + np.array(_TINT, np.float32) * weight).astype(np.uint8)
+    inside = cv2.inRange(surely, 128, 255)
+    outlines, _ = cv2.findContours(inside, cv2.RETR_LIST, cv2.CHAIN_APPROX_SIMPLE)
+    cv2.polylines(part, outlines, True, _TINT, 1, cv2.LINE_AA)
 
 
 def _pole_px(obstacles: Obstacles, header: Header) -> Points:

@@ -95,7 +95,7 @@ def wanted_eye(view: str, feeds: Sequence[Feed], aspect: float, previous: Eye | 
     if view == "top":
         return eye_above([feed.vehicle_from_camera for feed in feeds])
     if view == "camera":
-        return eye_of_camera(feed.cloud.header, matrix, aspect)
+        return eye_of_camera(feed.header, matrix, aspect)
     if view == "follow":
         return eye_following(previous or eye_behind(matrix), matrix, feed.obstacles)
     return eye_behind(matrix)
@@ -106,10 +106,10 @@ def pixel_px(view: str, feeds: Sequence[Feed], eye: Eye, height_px: int) -> floa
 
     `height_px`: of the scene.
     """
-    if view != "camera" or not feeds or len(feeds[0].cloud.header.intrinsics) != 6:
+    if view != "camera" or not feeds or len(feeds[0].header.intrinsics) != 6:
         return 0.0
     focal_px = height_px / 2 / math.tan(math.radians(eye.field_of_view_deg) / 2)
-    return focal_px / min(feeds[0].cloud.header.intrinsics[2:4])
+    return focal_px / min(feeds[0].header.intrinsics[2:4])
 
 
 def _foot_and_heading(vehicle_from_camera: Matrix) -> tuple[Place, Place]:

@@ -12,14 +12,30 @@ from numpy.typing import NDArray
 from cloudypoints.errors import NoMessage
 from cloudypoints.geometry import Mount
 from cloudypoints.inbox import Health, born_ns
-from cloudypoints.messages import KIND_OF, Cloud, Depth, Image, Message, Obstacles, Scale, Status
+from cloudypoints.messages import (
+    KIND_OF,
+    Cloud,
+    Depth,
+    Header,
+    Image,
+    Labels,
+    Mask,
+    Message,
+    Obstacles,
+    Relative,
+    Scale,
+    Status,
+)
 from cloudypoints.timing import NS_PER_S, monotonic_s
 
-M = TypeVar("M", Depth, Image, Obstacles, Scale, Status)
+M = TypeVar("M", Depth, Image, Labels, Mask, Obstacles, Relative, Scale, Status)
 
-KINDS = ("cloud", "image", "depth", "obstacles", "scale", "status")  # what is looked at
+Lead = Cloud | Relative | Mask | Labels | Image
+# What a camera is looked at for, a cloud before anything: not every model gives metres.
+LEADS = ("cloud", "relative", "mask", "labels", "image")
+KINDS = (*LEADS, "depth", "obstacles", "scale", "status")  # what is looked at
 SILENT_S = 1.0  # without a new cloud: what is shown is no longer live
-_REPORT_S = 5.0  # between a cloud and what is said once a second
+_REPORT_S = 5.0  # between a cloud and what is said once a second; after it a kind has ended
 LATE_S = 1.0  # a cloud this old when it comes is not live either
 
 
@@ -49,9 +65,9 @@ class Feed:
     """One camera of one source."""
 
     source: Source
-    topic: str
-    cloud: Cloud
-    seen_s: float  # when this cloud was first seen here, monotonic
+    topic: str  # of what it is looked at for
+    lead: Lead  # the newest of that
+    seen_s: float  # when this was first seen here, monotonic
     changed: bool = True  # since it was last drawn
     held: bool = False  # by somebody who paused the recording: what is shown is what was wanted
     kept: Obstacles | None = None  # the last that were no older than the cloud
@@ -59,19 +75,34 @@ class Feed:
     @property
     def name(self) -> str:
         """Unlike any other feed's."""
-        return f"{self.source.endpoint} {self.topic}"
+        return f"{self.source.endpoint} {self.camera}"
+
+    @property
+    def kind(self) -> str:
+        """What it is looked at for, of LEADS."""
+        return self.topic.partition("/")[0]
+
+    @property
+    def cloud(self) -> Cloud | None:
+        """None of a model without metres, and before there is one."""
+        return self.lead if isinstance(self.lead, Cloud) else None
+
+    @property
+    def header(self) -> Header:
+        """Of what it is looked at for."""
+        return self.lead.header
 
     @property
     def vehicle_from_camera(self) -> NDArray[np.float64]:
         """(4, 4); that of a camera 1.5 m high which looks ahead, where the message has none."""
-        header = self.cloud.header
+        header = self.header
         has_mount = len(header.vehicle_from_camera) == 16
         return header.vehicle_from_camera_matrix if has_mount else Mount().vehicle_from_camera
 
     @property
     def camera(self) -> str:
         """Its name."""
-        return self.cloud.header.camera
+        return self.header.camera
 
     @property
     def foot_m(self) -> NDArray[np.float64]:
@@ -87,6 +118,21 @@ class Feed:
     def depth(self) -> Depth | None:
         """The depth picture of this frame, or of one close to it."""
         return self._newest(Depth)
+
+    @property
+    def relative(self) -> Relative | None:
+        """Nearness without metres."""
+        return self._newest(Relative)
+
+    @property
+    def mask(self) -> Mask | None:
+        """What stands before the known background."""
+        return self._newest(Mask)
+
+    @property
+    def labels(self) -> Labels | None:
+        """The category of each pixel."""
+        return self._newest(Labels)
 
     @property
     def obstacles(self) -> Obstacles | None:
@@ -114,7 +160,7 @@ class Feed:
         message = self.source.latest(f"{KIND_OF[kind]}/{self.camera}")
         if not isinstance(message, kind):
             return None
-        apart_ns = abs(born_ns(message) - born_ns(self.cloud))
+        apart_ns = abs(born_ns(message) - born_ns(self.lead))
         return message if apart_ns <= within_s * NS_PER_S else None
 
     def is_live(self, now_s: float) -> bool:
@@ -137,12 +183,11 @@ class Feeds:
         self._feeds: dict[tuple[int, str], Feed] = {}
 
     def update(self) -> list[Feed]:
-        """Look for newer clouds; raises what ended a source, VersionError for one."""
+        """Look for newer frames; raises what ended a source, VersionError for one."""
         for index, source in enumerate(self._sources):
             _raise_if_ended(source)
-            for topic in source.topics:
-                if topic.startswith("cloud/"):
-                    self._look(index, source, topic)
+            for camera in _cameras(source, LEADS):
+                self._look(index, source, camera)
         for feed in self.all:
             feed.keep()
         return self.all
@@ -154,7 +199,7 @@ class Feeds:
 
     def hold(self, held: bool) -> None:
         """Whether the recording that the first source plays is paused."""
-        for (index, _topic), feed in self._feeds.items():
+        for (index, _camera), feed in self._feeds.items():
             feed.held = held and index == 0
 
     @property
@@ -175,22 +220,36 @@ class Feeds:
         """What cameras say of themselves of which nothing has come that could be drawn."""
         said = []
         for source in self._sources:
-            topics = [topic.partition("/") for topic in source.topics]
-            cameras = {camera for kind, _, camera in topics if kind == "status"}
-            drawn = {camera for kind, _, camera in topics if kind == "cloud"}
-            mute = sorted(cameras - drawn)
+            drawn = _cameras(source, LEADS)
+            mute = [camera for camera in _cameras(source, ("status",)) if camera not in drawn]
             said += [_said_of_late(source, camera) for camera in mute]
         return [status for status in said if status is not None]
 
-    def _look(self, index: int, source: Source, topic: str) -> None:
-        message = source.latest(topic)
-        if not isinstance(message, Cloud):
+    def _look(self, index: int, source: Source, camera: str) -> None:
+        lead = _lead(source, camera)
+        if lead is None:
             return
-        feed = self._feeds.get((index, topic))
+        topic = f"{KIND_OF[type(lead)]}/{camera}"
+        feed = self._feeds.get((index, camera))
         if feed is None:
-            self._feeds[index, topic] = Feed(source, topic, message, self._clock())
-        elif feed.cloud is not message:
-            feed.cloud, feed.seen_s, feed.changed = message, self._clock(), True
+            self._feeds[index, camera] = Feed(source, topic, lead, self._clock())
+        elif feed.lead is not lead:
+            feed.topic, feed.lead, feed.seen_s, feed.changed = topic, lead, self._clock(), True
+
+
+def _cameras(source: Source, kinds: Sequence[str]) -> list[str]:
+    """Those of which one of these kinds was heard, by name."""
+    topics = (topic.partition("/") for topic in source.topics)
+    return sorted({camera for kind, _, camera in topics if kind in kinds})
+
+
+def _lead(source: Source, camera: str) -> Lead | None:
+    """The first of LEADS that goes on: a node may come back with a model that gives less."""
+    said = [source.latest(f"{kind}/{camera}") for kind in LEADS]
+    frames = [message for message in said if isinstance(message, Lead)]
+    newest_ns = max(map(born_ns, frames), default=0)
+    going_on = (m for m in frames if newest_ns - born_ns(m) <= _REPORT_S * NS_PER_S)
+    return next(going_on, None)
 
 
 def _said_of_late(source: Source, camera: str) -> Status | None:

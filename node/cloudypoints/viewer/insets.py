@@ -7,6 +7,8 @@ Each is RGB (H, W, 3), as large as it will be seen.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
+from functools import partial
 
 import numpy as np
 
@@ -34,6 +36,7 @@ from cloudypoints.picture.canvas import (
     RIGHT,
     SMALL,
     TEXT,
+    WARN,
     Box,
     Canvas,
     Style,
@@ -44,18 +47,26 @@ from cloudypoints.picture.canvas import (
     text_width,
     write,
 )
-from cloudypoints.picture.panels import draw_camera, draw_depth
+from cloudypoints.picture.panels import (
+    draw_camera,
+    draw_categories,
+    draw_depth,
+    draw_mask,
+    draw_relative,
+)
 from cloudypoints.viewer.feeds import Feed
 from cloudypoints.viewer.words import KEYS, Fact
 
 ROW_PX, FOOT_PX = 42, 26  # heights of a camera's row in the strip, of the foot
 PANEL_PX = 300  # width of the pictures
+_WIDE_PX, _LEAST_PX = 560, 120  # the same at most and at least, where there are no points
+_PANEL_FOOT_PX = 24  # of a picture, below it
 _MOST_ROWS = 4
 _GAP_PX = 22
 _LEGEND_PX = (300, 40)
 _HELP_PX = (470, 26)  # width, height of a line
 _VALUE = Style(15, TEXT, 550)
-_LOUD = Style(24, BAD, 650)
+_LOUD, _CALM = Style(24, BAD, 650), Style(18, WARN, 550)
 _DEPTH_TICKS_M, _HEIGHT_TICKS_M = (2, 5, 10, 20, 40, 80), (0, 1, 2, 3, 4)
 
 
@@ -82,24 +93,45 @@ def foot(words: str, width_px: int, play: PlayState | None) -> Canvas:
     return canvas
 
 
-def pictures(feed: Feed) -> list[tuple[str, Canvas]]:
-    """The camera's picture, the nearest obstacle marked, and its depth; those that have come."""
-    found: list[tuple[str, Canvas]] = []
-    image, depth = feed.image, feed.depth
+def pictures(feed: Feed, high_px: int) -> list[tuple[str, Canvas]]:
+    """What lies on the camera's grid, as far as it has come; where there are no points, as large as
+    all of it fits into `high_px`.
+
+    Its picture, the nearest obstacle marked and the foreground tinted, nearness without metres,
+    depth; foreground and categories where they are not seen otherwise.
+    """
+    panels = _panels(feed)
+    aspects = [shape[0] / max(1, shape[1]) for _, shape, _ in panels]
+    width = PANEL_PX if feed.cloud is not None else _wide_px(aspects, high_px)
+    return [(name, _picture(shape, width, draw)) for name, shape, draw in panels]
+
+
+def _panels(feed: Feed) -> list[tuple[str, tuple[int, ...], Callable[[Canvas], None]]]:
+    """Name, shape of what is shown, and how that is drawn."""
+    image, mask, relative, depth = feed.image, feed.mask, feed.relative, feed.depth
+    found: list[tuple[str, tuple[int, ...], Callable[[Canvas], None]]] = []
     if image is not None:
-
-        def camera(canvas: Canvas) -> None:
-            draw_camera(canvas, image, feed.obstacles)
-
-        found.append(("picture", _picture(image.picture.shape, camera)))
+        camera = partial(draw_camera, image=image, obstacles=feed.obstacles, mask=mask)
+        found.append(("picture", image.picture.shape, camera))
+    elif mask is not None:
+        found.append(("mask", mask.mask.shape, partial(draw_mask, mask=mask, image=None)))
+    if relative is not None:
+        thin = replace(relative, nearness=_every(relative.nearness))
+        found.append(("relative", relative.nearness.shape, partial(draw_relative, relative=thin)))
     if depth is not None:
-        thin = Depth(depth.header, _every(depth.depth_m))
-
-        def distances(canvas: Canvas) -> None:
-            draw_depth(canvas, thin)
-
-        found.append(("depth", _picture(depth.depth_m.shape, distances)))
+        sparse = Depth(depth.header, _every(depth.depth_m))
+        found.append(("depth", depth.depth_m.shape, partial(draw_depth, depth=sparse)))
+    labels = feed.labels if feed.cloud is None else None
+    if labels is not None:
+        categories = partial(draw_categories, labels=labels, image=image)
+        found.append(("labels", labels.labels.shape, categories))
     return found
+
+
+def _wide_px(aspects: Sequence[float], high_px: int) -> int:
+    """Width of panels that are all there is to be seen, so that they fit under each other."""
+    free_px = high_px - len(aspects) * _PANEL_FOOT_PX
+    return min(max(int(free_px / max(sum(aspects), 0.1)), _LEAST_PX), _WIDE_PX)
 
 
 def legend(mode: str) -> Canvas | None:
@@ -146,6 +178,15 @@ def warning(words: str) -> Canvas:
     fill(canvas, PANEL)
     canvas[[0, -1]] = canvas[:, [0, -1]] = BAD
     write(canvas, words, (canvas.shape[1] / 2, 34), _LOUD, align=CENTRE)
+    return canvas
+
+
+def remark(words: str) -> Canvas:
+    """What explains what is seen."""
+    canvas = _blank(text_width(words, _CALM) + 40, 40)
+    fill(canvas, PANEL)
+    canvas[[0, -1]] = canvas[:, [0, -1]] = WARN
+    write(canvas, words, (canvas.shape[1] / 2, 26), _CALM, align=CENTRE)
     return canvas
 
 
@@ -199,10 +240,10 @@ def _category_legend() -> Canvas:
     return canvas
 
 
-def _picture(shape: tuple[int, ...], draw: Callable[[Canvas], None]) -> Canvas:
+def _picture(shape: tuple[int, ...], width: int, draw: Callable[[Canvas], None]) -> Canvas:
     """A panel for something of this shape, with room for its legend."""
-    height = min(max(round(PANEL_PX * shape[0] / max(1, shape[1])), 20), PANEL_PX)
-    canvas = np.empty((height + 24, PANEL_PX, 3), np.uint8)
+    height = min(max(round(width * shape[0] / max(1, shape[1])), 20), width)
+    canvas = np.empty((height + _PANEL_FOOT_PX, width, 3), np.uint8)
     if min(shape[:2]) > 0:
         draw(canvas)
     else:

@@ -62,7 +62,7 @@ class Offscreen:
     def __init__(self, open3d: ModuleType, feeds: Feeds, film: Film) -> None:
         """`open3d` as `open_offscreen` gives it."""
         self.feeds, self._film = feeds, film
-        self._overlay = Overlay()
+        self._overlay = Overlay(height_px=film.size_px[1])
         self._eye: Eye | None = None
         with quiet_stdout():
             self._renderer = open3d.visualization.rendering.OffscreenRenderer(*film.size_px)
@@ -122,8 +122,8 @@ def render(path: Path, sources: Sequence[Source], film: Film, *, tell: Tell = _i
     """Draw what these sources say into a picture or an MP4; how many pictures that were.
 
     `tell` is called with the part of the work that is done, 0 … 1. Ctrl-C ends a film early, and
-    whole. Raises DisplayError, MissingExtra, ConfigError for an unknown suffix, NoMessage when no
-    cloud comes.
+    whole. Raises DisplayError, MissingExtra, ConfigError for an unknown suffix, NoMessage when
+    nothing comes.
     """
     check_output(path)
     open3d = open_offscreen()
@@ -154,7 +154,7 @@ def _wait_for_cloud(feeds: Feeds, film: Film) -> None:
     while not feeds.update():
         if patience.over:
             endpoints = ", ".join(feeds.endpoints)
-            raise NoMessage(f"{endpoints}: no cloud in {film.wait_s:g} s; is the node up?")
+            raise NoMessage(f"{endpoints}: nothing to draw in {film.wait_s:g} s; is the node up?")
         pause.wait(_LOOK_S)
     pause.wait(_SETTLE_S)
 

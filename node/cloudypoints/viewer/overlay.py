@@ -13,8 +13,9 @@ from cloudypoints.picture.canvas import NIGHT, Box, Canvas, Style, tag, tag_size
 from cloudypoints.viewer import insets
 from cloudypoints.viewer.feeds import Feed, Feeds
 from cloudypoints.viewer.labels import Label, arranged
-from cloudypoints.viewer.words import facts, facts_without_cloud, notice
+from cloudypoints.viewer.words import facts, facts_without_cloud, notice, remark
 
+PANELS = ("picture", "mask", "relative", "depth", "labels")  # from the top
 _MARGIN_PX = 12
 _LABEL_PX = 14
 _PICTURES_S = 1 / 16  # between two drawings of the camera's picture and depth
@@ -27,6 +28,7 @@ class Overlay:
 
     pictures_on: bool = True
     keys_on: bool = False
+    height_px: int = 720  # of the window, for which the pictures are drawn
     canvases: dict[str, Canvas] = field(default_factory=dict)
     shown_s: float = float("-inf")  # when the pictures were drawn by `follow`
 
@@ -37,6 +39,8 @@ class Overlay:
         words = notice(feeds)
         self._put("strip", insets.strip(rows, width_px) if rows else None)
         self._put("warning", insets.warning(words) if words else None)
+        explained = "" if words else remark(feeds)
+        self._put("remark", insets.remark(explained) if explained else None)
         self._put("keys", insets.keys() if self.keys_on else None)
         return words
 
@@ -53,8 +57,10 @@ class Overlay:
 
     def show(self, feed: Feed | None) -> None:
         """Bring the pictures of this camera up to date."""
-        found = dict(insets.pictures(feed)) if feed is not None and self.pictures_on else {}
-        for name in ("picture", "depth"):
+        high_px = self.scene(1, self.height_px).height - 2 * _MARGIN_PX
+        shown = feed if self.pictures_on else None
+        found = {} if shown is None else dict(insets.pictures(shown, high_px))
+        for name in PANELS:
             self._put(name, found.get(name))
 
     def places(self, width_px: int, height_px: int) -> dict[str, Box]:
@@ -63,11 +69,13 @@ class Overlay:
         boxes = {"strip": Box(0, 0, width_px, scene.y)}
         boxes["foot"] = Box(0, scene.y + scene.height, width_px, insets.FOOT_PX)
         boxes |= self._beside(scene)
-        for name, share in (("keys", 0.5), ("warning", 0.12)):
+        free_px = min((boxes[name].x for name in PANELS if name in boxes), default=width_px)
+        for name, share in (("keys", 0.5), ("warning", 0.12), ("remark", 0.12)):
             if name in self.canvases:
                 high, wide = self.canvases[name].shape[:2]
                 y = scene.y + round(share * (scene.height - high))
-                boxes[name] = Box((width_px - wide) // 2, y, wide, high)
+                x = max(0, min((width_px - wide) // 2, free_px - wide - _MARGIN_PX))
+                boxes[name] = Box(x, y, wide, high)
         inside = (width_px, height_px)
         return {
             name: box
@@ -89,11 +97,12 @@ class Overlay:
             y = scene.y + scene.height - high - _MARGIN_PX
             boxes["legend"] = Box(_MARGIN_PX, y, wide, high)
         y = scene.y + _MARGIN_PX
-        if scene.width < insets.PANEL_PX + _LEAST_SCENE_PX:
-            return boxes
-        for name in ("picture", "depth"):
+        for name in PANELS:
             if name in self.canvases:
                 high, wide = self.canvases[name].shape[:2]
+                points_px = _LEAST_SCENE_PX if wide <= insets.PANEL_PX else 0
+                if scene.width < wide + points_px:
+                    continue
                 boxes[name] = Box(scene.width - wide - _MARGIN_PX, y, wide, high)
                 y += high - 1  # their edges lie on each other
         return boxes

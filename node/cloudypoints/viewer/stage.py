@@ -10,6 +10,9 @@ import math
 from types import ModuleType
 from typing import Any
 
+import numpy as np
+
+from cloudypoints.messages import POINT, Array
 from cloudypoints.picture.canvas import NIGHT
 from cloudypoints.viewer.feeds import Feed
 from cloudypoints.viewer.labels import Label
@@ -19,6 +22,7 @@ from cloudypoints.viewer.points import coloured, thinned, write_colours, write_p
 from cloudypoints.viewer.scenery import add_ground, draw_strokes, ring_labels
 
 REACH_M = 120.0  # of what is drawn
+_NO_POINTS: Array = np.zeros(0, POINT)
 _POINT_PX = (1.0, 10.0)
 _CAMERA_COLOUR = (160, 190, 255)
 _MOST_SETS = 2  # of lines of a camera: frustum and axes; two widths of obstacles
@@ -54,23 +58,23 @@ class Stage:
         """At most `budget` of its points, and its marks; grey, without obstacles, unless live."""
         if feed.name not in self._layers:
             self._layers[feed.name] = Layer(self._open3d, self._scene, feed.name)
-        shown = self._draw_points(feed, budget, live=live)
+        self.shown[feed.name] = self._draw_points(feed, budget, live=live)
         self._mark(feed, live=live)
         self._live[feed.name], feed.changed = live, False
-        self.shown[feed.name] = (shown, feed.cloud.points.size)
 
-    def _draw_points(self, feed: Feed, budget: int, *, live: bool) -> int:
-        """How many of them there are to be seen; only these are looked at."""
-        cloud, matrix, layer = feed.cloud.points, feed.vehicle_from_camera, self._layers[feed.name]
+    def _draw_points(self, feed: Feed, budget: int, *, live: bool) -> tuple[int, int]:
+        """How many are to be seen, and of how many; only these are looked at."""
+        matrix, layer = feed.vehicle_from_camera, self._layers[feed.name]
+        cloud: Array = _NO_POINTS if feed.cloud is None else feed.cloud.points
         points = thinned(cloud, budget)
         places_m, shares = layer.blank(max(1, len(points)))
         if not write_places(points, places_m):
             layer.hide()
-            return 0
+            return 0, cloud.size
         colours = coloured(self.mode, points, matrix, cloud, budget)
         write_colours(colours, live, shares)
         layer.show(matrix, self._material(cloud.size / points.size))
-        return len(points)
+        return len(points), cloud.size
 
     def draw_anew(self) -> None:
         """All feeds are news again."""
@@ -88,7 +92,7 @@ class Stage:
 
     def _mark(self, feed: Feed, *, live: bool) -> None:
         """Frustum and axes; what the obstacles say, as long as it is true."""
-        header, matrix, obstacles = feed.cloud.header, feed.vehicle_from_camera, feed.obstacles
+        header, matrix, obstacles = feed.header, feed.vehicle_from_camera, feed.obstacles
         stand = (header.intrinsics, matrix.tobytes())
         if self._stands.get(feed.name) != stand:
             self._stands[feed.name] = stand

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from cloudypoints.messages import Status
+from cloudypoints.messages import Image, Status
 from cloudypoints.picture.canvas import BAD, GOOD, MUTED, TEXT, WARN, Colour
 from cloudypoints.picture.words import age_words, state_colour
 from cloudypoints.viewer.feeds import SILENT_S, Feed, Feeds
@@ -30,6 +30,12 @@ KEYS = (
 _REASON_CHARS = 60  # of a reason in the strip
 _NOTICE_CHARS = 90  # of a warning: what a window is wide
 _STAGES = ("capture", "wait", "inference", "projection")  # of the latency, as they follow
+_INSTEAD = {  # of metres, what a camera gives
+    "relative": "nearness",
+    "mask": "foreground",
+    "labels": "categories",
+    "image": "pictures",
+}
 _CAPTURE_COLOURS = {"streaming": GOOD, "opening": WARN, "reconnecting": WARN, "failed": BAD}
 
 
@@ -54,6 +60,17 @@ def notice(feeds: Feeds) -> str:
     return f"waiting for {', '.join(feeds.endpoints)}: no data for {silent_s:.0f} s"
 
 
+def remark(feeds: Feeds) -> str:
+    """Why there are no points though pictures come; empty where there are, or may be."""
+    said = []
+    for feed in feeds.all:
+        if feed.cloud is None and isinstance(feed.lead, Image) and feed.status is not None:
+            said.append(_why_no_cloud(feed.status))
+        elif feed.cloud is None:
+            said.append(f"{feed.camera}: {_INSTEAD[feed.kind]} without metres, so no points")
+    return "; ".join(said)[:_NOTICE_CHARS]
+
+
 def _why_no_cloud(status: Status) -> str:
     """Of a camera whose node is heard."""
     reason = f" ({status.reason})" if status.reason else ""
@@ -70,7 +87,7 @@ def facts(feed: Feed, now_s: float) -> list[Fact]:
             *([] if feed.status is None else [_source_fact(feed.status)]),
         ]
     live = feed.is_live(now_s)
-    header, status, health = feed.cloud.header, feed.status, feed.source.health(feed.topic)
+    header, status, health = feed.header, feed.status, feed.source.health(feed.topic)
     age, age_colour = age_words(max(0.0, health.age_s))
     lost = health.lost
     timing = [
@@ -82,11 +99,18 @@ def facts(feed: Feed, now_s: float) -> list[Fact]:
         *([Fact("state", "paused", WARN)] if feed.held else timing),
         *_obstacle_facts(feed),
         Fact("lost", f"{lost}", WARN if lost else GOOD),
-        Fact("scale", header.scale, state_colour(header.scale)),
+        _scale_fact(feed),
         *([] if status is None else _status_facts(status)),
         Fact("calibration", header.calibration, state_colour(header.calibration)),
         Fact("model", header.model or "unknown"),
     ]
+
+
+def _scale_fact(feed: Feed) -> Fact:
+    """What the metres can be trusted; or that there are none."""
+    if feed.cloud is None:
+        return Fact("metres", f"none: {_INSTEAD[feed.kind]} only", WARN)
+    return Fact("scale", feed.header.scale, state_colour(feed.header.scale))
 
 
 def _obstacle_facts(feed: Feed) -> list[Fact]:
@@ -126,6 +150,8 @@ def _source_fact(status: Status) -> Fact:
 
 def drawn_line(mode: str, shown: int, available: int) -> str:
     """How much of the clouds is drawn, and coloured by what."""
+    if not available:
+        return "no points"
     if shown >= available:
         return f"{available:,} points by {mode}"
     return f"{shown:,} of {available:,} points by {mode}, thinned to keep up"
