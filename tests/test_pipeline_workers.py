@@ -12,7 +12,7 @@ from cloudypoints.capture import Frame
 from cloudypoints.errors import Closed, ModelError
 from cloudypoints.inference import Model
 from cloudypoints.latest import Mailbox
-from cloudypoints.pipeline import Rig
+from cloudypoints.pipeline import Rig, workers
 from cloudypoints.pipeline.workers import Workers
 from onnx_models import ground_model, saved
 from staged import settings
@@ -99,6 +99,19 @@ def test_one_worker_begins_the_next_when_the_last_is_done(tmp_path):
         stand.model.go[0].set()
         assert stand.outbox.take(LIMIT_S).frame_index == 0
         assert stand.outbox.take(LIMIT_S).frame_index == 1
+
+
+def test_slow_runs_go_one_after_the_other(tmp_path, monkeypatch):
+    monkeypatch.setattr(workers, "_SLOW_NS", 0)
+    with Stand(tmp_path, 2, 1) as stand:
+        stand.put(0)
+        assert stand.outbox.take(LIMIT_S).frame_index == 0
+        stand.put(1, 2)
+        assert stand.model.begun[1].wait(LIMIT_S)
+        assert not stand.model.begun[2].wait(0.1)
+        stand.model.go[1].set()
+        stand.fill.close()
+        assert stand.rest() == [1, 2]
 
 
 @pytest.mark.parametrize("late", [0, 1])
