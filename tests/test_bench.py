@@ -2,9 +2,13 @@
 
 import json
 import math
+import os
 import platform
+import subprocess
+import sys
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 from rich.console import Console
@@ -16,6 +20,7 @@ from cloudytools.bench.budgets import BUDGETS
 from cloudytools.bench.figures import Effort, Figure, Target, interleaved
 from cloudytools.bench.footage import MemoryCamera, drive, pictures
 from cloudytools.bench.listener import Arrival, published_hz
+from cloudytools.bench.plot import plot_memory
 from cloudytools.bench.processes import Reporter
 from onnx_models import RELATIVE, byte_model, saved
 
@@ -24,7 +29,8 @@ LEAST = Target("≥", 1.1)
 
 @pytest.fixture(scope="module")
 def effort(tmp_path_factory) -> Effort:
-    return Effort(1, tmp_path_factory.mktemp("bench"), quick=True)
+    folder = tmp_path_factory.mktemp("bench")
+    return Effort(1, folder, plot=folder / "memory.png", quick=True)
 
 
 def arrival(frame: int, *, ms: float, age_ms: float = 5.0) -> Arrival:
@@ -140,6 +146,32 @@ def test_growth_is_the_slope_behind_the_first_third():
     times_s = np.arange(0, 90, 0.1)
     sizes_mb = 200 + np.maximum(times_s, 20) / 100  # 0.01 MB/s = 36 MB/h once it has settled
     assert memory.growth_mb_per_h(times_s, sizes_mb) == pytest.approx(36)
+
+
+def test_memory_is_drawn_over_its_minutes_a_line_for_each_process(tmp_path):
+    times_s = np.linspace(0, 3600, 200)
+    lines = {"viewer": 300 + times_s / 100, "node": np.full(200, 180.0)}
+    drawn = []
+    for names in (("viewer", "node"), ("node",)):
+        plot_memory(tmp_path / "memory.png", times_s, {name: lines[name] for name in names})
+        drawn.append(cv2.imread(str(tmp_path / "memory.png")))
+    coloured = [np.count_nonzero(np.ptp(picture.astype(int), axis=2) > 60) for picture in drawn]
+    assert coloured[0] > 1.5 * coloured[1] > 0
+
+
+def test_memory_is_watched_until_the_process_ends():
+    process = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
+    looks = memory.watched_together([process.pid, os.getpid()], 0.3)
+    assert all(size_mb > 1 for _, *sizes_mb in looks for size_mb in sizes_mb)
+    process.communicate(b"\n")
+    with pytest.raises(NoMessage, match=f"process {process.pid} ended"):
+        memory.watched(process.pid, 0.3)
+
+
+def test_a_plot_is_of_one_memory(capsys):
+    with pytest.raises(SystemExit, match="2"):
+        main(["memory", "viewer-memory", "--plot", "memory.png"])
+    assert "name one of memory and viewer-memory" in capsys.readouterr().err
 
 
 def test_a_camera_in_memory_keeps_its_pace_and_ends_when_closed():

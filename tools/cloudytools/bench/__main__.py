@@ -30,6 +30,7 @@ examples:
   python -m cloudytools.bench latency wire --rounds 9  two of them, with a narrower spread
   python -m cloudytools.bench --quick                  whether they run; their figures mean little
   python -m cloudytools.bench memory --seconds 3600    whether memory is flat over an hour
+  python -m cloudytools.bench viewer-memory --seconds 3600 --plot memory.png
   python -m cloudytools.bench slow-model --model anything.adopted.onnx
   python -m cloudytools.bench --json bench.json        every round, and the machine, for programs
 
@@ -46,6 +47,8 @@ def main(arguments: list[str] | None = None) -> int:
     unknown = [name for name in chosen.names if name not in BUDGETS]
     if unknown:
         parser.error(f"no budget is called {', '.join(unknown)}; known are {', '.join(BUDGETS)}")
+    if chosen.plot and len({"memory", "viewer-memory"} & set(chosen.names)) != 1:
+        parser.error("--plot: name one of memory and viewer-memory")
     with tempfile.TemporaryDirectory() as folder:
         effort = _effort(chosen, Path(folder))
         measured, failed = _measured(chosen.names or list(BUDGETS), effort)
@@ -89,6 +92,7 @@ def _effort(chosen: argparse.Namespace, folder: Path) -> Effort:
         chosen.video,
         model=chosen.model,
         memory_s=chosen.seconds,
+        plot=chosen.plot,
         quick=chosen.quick,
     )
 
@@ -117,6 +121,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument(
         "--seconds", type=float, default=20.0, metavar="S", help="how long memory is watched (20)"
+    )
+    parser.add_argument(
+        "--plot", type=Path, metavar="FILE", help="draw memory over its minutes, a .png"
     )
     parser.add_argument("--json", type=Path, metavar="FILE", help="write every figure here")
     return parser

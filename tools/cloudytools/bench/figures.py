@@ -22,6 +22,7 @@ class Effort:
     video: str = ""  # "": the embedded drive, or a generated one where there is none
     model: str = ""  # of the slow-model budget; "": one made for it
     memory_s: float = 20.0  # how long memory is watched
+    plot: Path | None = None  # where that is drawn over time
     quick: bool = False  # only show that it works: the figures mean little
 
     def pick(self, thorough: float, quick: float) -> float:

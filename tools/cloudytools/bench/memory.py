@@ -6,16 +6,19 @@ import math
 import os
 import signal
 import threading
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from cloudypoints.errors import NoMessage
 from cloudypoints.timing import NS_PER_S, monotonic_s, utc_ns
 from cloudytools.bench.figures import Effort, Figure, Target
 from cloudytools.bench.footage import drive
 from cloudytools.bench.listener import Arrival, arrivals, listening
+from cloudytools.bench.plot import plot_memory
 from cloudytools.bench.processes import NodeProcess
 
 _PERIOD_S = 0.1  # between looks at the resident set
@@ -34,6 +37,8 @@ def memory(effort: Effort) -> list[Figure]:
         listener.hear("first")
         looks = watched(node.pid, watched_s)
     times_s, sizes_mb = np.array(looks).T
+    if effort.plot is not None:
+        plot_memory(effort.plot, times_s, {"node": sizes_mb})
     beside = {"watched_s": watched_s}
     return [
         Figure("memory", Target("≤", 400.0, "MB"), (float(sizes_mb.max()),), beside),
@@ -99,17 +104,25 @@ def one_stall(source: str, seconds: float) -> Stall:
 
 def watched(pid: int, seconds: float) -> list[tuple[float, float]]:
     """Time (s) and resident set (MB) of a process, over and over for as long."""
+    return [(at_s, size_mb) for at_s, size_mb in watched_together([pid], seconds)]
+
+
+def watched_together(pids: Sequence[int], seconds: float) -> list[tuple[float, ...]]:
+    """Time (s) and the resident set (MB) of each of these processes, over and over for as long."""
     start_s, waiting = monotonic_s(), threading.Event()
-    looks: list[tuple[float, float]] = []
+    looks: list[tuple[float, ...]] = []
     while (at_s := monotonic_s() - start_s) < seconds:
-        looks.append((at_s, resident_mb(pid)))
+        looks.append((at_s, *map(resident_mb, pids)))
         waiting.wait(_PERIOD_S)
     return looks
 
 
 def resident_mb(pid: int) -> float:
-    """The resident set of a process, as Linux tells it."""
-    pages = int(Path(f"/proc/{pid}/statm").read_text(encoding="ascii").split()[1])
+    """The resident set of a process, as Linux tells it. Raises NoMessage when it has ended."""
+    try:
+        pages = int(Path(f"/proc/{pid}/statm").read_text(encoding="ascii").split()[1])
+    except OSError as error:
+        raise NoMessage(f"process {pid} ended while its memory was watched") from error
     return pages * os.sysconf("SC_PAGE_SIZE") / 1e6
 
 

@@ -39,7 +39,8 @@ from cloudypoints.viewer.stage import Stage
 from cloudytools.bench.figures import Effort, Figure, Target
 from cloudytools.bench.footage import drive
 from cloudytools.bench.listener import arrivals, listening, published_hz
-from cloudytools.bench.memory import growth_mb_per_h, watched
+from cloudytools.bench.memory import growth_mb_per_h, watched_together
+from cloudytools.bench.plot import plot_memory
 from cloudytools.bench.processes import NodeProcess, with_bytecode
 from cloudytools.bench.screen import Screen, screen
 
@@ -75,14 +76,24 @@ def viewer_memory(effort: Effort) -> list[Figure]:
         window(shown, node) as process,
     ):
         _wait_for_picture(shown)
-        times_s, sizes_mb = np.array(watched(_window_pid(process), watched_s)).T
-    beside = {"watched_s": watched_s}
-    growth = growth_mb_per_h(times_s, sizes_mb)
-    conclusive = watched_s >= _HOUR_S
-    return [
-        Figure("viewer memory", Target("≤", 800.0, "MB"), (float(sizes_mb.max()),), beside),
-        Figure("viewer memory growth", Target("≤", 50.0, "MB/h"), (growth,), beside, conclusive),
-    ]
+        looks = watched_together([_window_pid(process), node.pid], watched_s)
+    times_s, sizes_mb, node_mb = np.array(looks).T
+    if effort.plot is not None:
+        plot_memory(effort.plot, times_s, {"viewer": sizes_mb, "node": node_mb})
+    size = Figure(
+        "viewer memory",
+        Target("≤", 800.0, "MB"),
+        (float(sizes_mb.max()),),
+        {"watched_s": watched_s, "node_mb": float(node_mb.max())},
+    )
+    growth = Figure(
+        "viewer memory growth",
+        Target("≤", 50.0, "MB/h"),
+        (growth_mb_per_h(times_s, sizes_mb),),
+        {"watched_s": watched_s, "node_mb_per_h": growth_mb_per_h(times_s, node_mb)},
+        conclusive=watched_s >= _HOUR_S,
+    )
+    return [size, growth]
 
 
 def own_work_ms(effort: Effort) -> float:
