@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from dataclasses import replace
 
 import pytest
 
+from cloudypoints.processing import Outcome as Processed
 from cloudypoints.recording import Recorder, RecordSettings
 from cloudytools.campaigns.again import Journal, again, drives_in
 from cloudytools.campaigns.again import Outcome as Seen
+from cloudytools.campaigns.batch import Batch, batch, note
 from cloudytools.campaigns.damage import Outcome as Damages
 from cloudytools.campaigns.damage import damage
 from cloudytools.campaigns.footage import FRAME_NS, START_NS, digests, frame, parts_of
@@ -112,6 +115,36 @@ def test_what_was_wrong_by_the_journal_is_tried_again(tmp_path):
     assert Journal(path).known("good") == Seen(4, 24, 24)
     assert Journal(path).known("bad") is None
     assert Journal().known("good") is None
+
+
+@pytest.mark.slow
+def test_a_batch_comes_to_the_same_though_a_worker_is_killed(tmp_path):
+    model = saved(tmp_path, ground_model())
+    drives = [
+        str(film(tmp_path / f"{name}.mp4", range(length), size_px=(160, 120)))
+        for name, length in (("short", 10), ("long", 400))
+    ]
+    told = []
+    outcome = batch(drives, tmp_path / "out", lambda *said: told.append(said), model=model)
+    assert outcome.wrong == []
+    assert outcome.sound
+    assert (outcome.drives, outcome.frames, outcome.done_again) == (2, 410, 1)
+    assert len(outcome.seconds) == 3
+    assert told == [(done, 6) for done in range(1, 7)]
+    assert not list((tmp_path / "out").iterdir())
+
+
+def test_a_drive_of_another_digest_is_found_out():
+    outcome, digests = Batch(), {"a.mp4": "1"}
+    same = Processed("a.mp4", "a.mcap", "", ok=True, frames=3, digest="1")
+    for changed in (same, replace(same, digest="2"), replace(same, attempts=2)):
+        note(outcome, changed, digests, kill=False)
+    note(outcome, replace(same, ok=False, error="broken"), digests, kill=True)
+    assert outcome.wrong == [
+        "a.mp4: another digest",
+        "a.mp4: its worker ended by itself",
+        "a.mp4: broken",
+    ]
 
 
 def test_the_command_says_what_came_out():

@@ -14,14 +14,15 @@ campaigns:
   kill    SIGKILL a recorder with fsync at random moments; every chunk on the disk must be there
   damage  truncations, flipped bits, holes, stray bytes: a clear answer, under 512 MB, never a lie
   again   drives recorded and made anew, so many frames of them: every message byte by byte
+  batch   `process` by one worker, by two, by two of which one is killed: the same digests, how soon
 
 examples:
   python -m cloudytools.campaigns kill --times 200
   python -m cloudytools.campaigns damage --times 1000 --seed 2
   python -m cloudytools.campaigns again ../shared/data --times 10000 --journal again.jsonl
+  python -m cloudytools.campaigns batch ../shared/data
 
 A campaign of seeing again takes hours: with --journal it goes on where it was cut off.
-
 
 Exit code: 0 when every promise held, 1 when not.
 """
@@ -34,12 +35,12 @@ def main(arguments: list[str] | None = None) -> int:
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("name", choices=("kill", "damage", "again", "victim"))
+    parser.add_argument("name", choices=("kill", "damage", "again", "batch", "victim"))
     parser.add_argument(
         "path",
         nargs="?",
         type=Path,
-        help="again: a drive or a folder of drives; victim: the file to write",
+        help="again, batch: a drive or a folder of drives; victim: the file to write",
     )
     parser.add_argument("--times", type=int, default=200)
     parser.add_argument("--seed", type=int, default=1)
@@ -56,6 +57,8 @@ def main(arguments: list[str] | None = None) -> int:
     with tempfile.TemporaryDirectory() as folder:
         if chosen.name == "again":
             return _again(chosen.times, Path(folder), chosen.path, chosen.journal)
+        if chosen.name == "batch":
+            return _batch(Path(folder), chosen.path)
         run = _kill if chosen.name == "kill" else _damage
         return run(chosen.times, Path(folder), chosen.seed)
 
@@ -93,6 +96,20 @@ def _again(times: int, folder: Path, place: Path | None, journal: Path | None) -
     print(
         f"{outcome.frames} frames seen again: {outcome.identical} of {outcome.messages} messages "
         f"the same, byte by byte"
+    )
+    return _ended(outcome.wrong, sound=outcome.sound)
+
+
+def _batch(folder: Path, place: Path | None) -> int:
+    from cloudytools.campaigns.again import drives_in
+    from cloudytools.campaigns.batch import batch
+
+    with progress("drives processed") as tell:
+        outcome = batch(drives_in(place), folder, tell)
+    seconds = ", ".join(f"{each:.1f} s" for each in outcome.seconds)
+    print(
+        f"{outcome.drives} drives, {outcome.frames} frames, by 1 worker, 2, and 2 of which one was "
+        f"killed: {seconds}; two were {outcome.ratio:.2f} times as fast as one"
     )
     return _ended(outcome.wrong, sound=outcome.sound)
 
