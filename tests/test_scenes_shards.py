@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from cloudytools.scenes import load_shard, sample
-from cloudytools.scenes.__main__ import main, shard_jobs
+from cloudytools.scenes.__main__ import main, shard_jobs, written
 from cloudytools.scenes.shards import NEAREST_M, SHARD, save_shard, shard_path, write_shard
 
 
@@ -83,3 +83,11 @@ def test_a_size_that_cannot_be_is_refused(size: str, capsys: pytest.CaptureFixtu
         main(["--out", "unused", "--size", size])
     assert ended.value.code == 2
     assert size in capsys.readouterr().err
+
+
+def test_a_worker_s_error_ends_it_and_the_shards_behind_are_not_waited_for(tmp_path: Path) -> None:
+    missing = tmp_path / "missing" / "s.npz"
+    paths = [missing, *(shard_path(tmp_path, number) for number in range(200))]
+    with pytest.raises(FileNotFoundError, match="missing"):
+        list(written([(path, range(1), 32, 16) for path in paths], 1))
+    assert len(list(tmp_path.glob("shard_*.npz"))) < 100

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from multiprocessing import get_context
 from pathlib import Path
@@ -53,15 +53,27 @@ def _run(jobs: list[Job], workers: int) -> None:
     started = time.monotonic()
     rendered = 0
     columns = (TextColumn("rendering"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    # Forked children of a process that has cast rays hang in Embree's threads: start fresh ones.
-    pool = ProcessPoolExecutor(workers, mp_context=get_context("spawn"))
-    with Progress(*columns, console=console) as progress, pool:
+    with Progress(*columns, console=console) as progress:
         bar = progress.add_task("", total=sum(len(job[1]) for job in open_jobs))
-        for done in as_completed([pool.submit(write_shard, *job) for job in open_jobs]):
-            rendered += done.result()
+        for count in written(open_jobs, workers):
+            rendered += count
             progress.update(bar, completed=rendered)
     elapsed_s = time.monotonic() - started
     console.print(f"{rendered} pictures in {elapsed_s:.0f} s: {rendered / elapsed_s:.1f} a second")
+
+
+def written(jobs: list[Job], workers: int) -> Iterator[int]:
+    """How many pictures each shard took, as they are done, in other processes.
+
+    The error of one ends it: the shards that nobody has begun are not waited for.
+    """
+    # Forked children of a process that has cast rays hang in Embree's threads: start fresh ones.
+    pool = ProcessPoolExecutor(workers, mp_context=get_context("spawn"))
+    try:
+        for done in as_completed([pool.submit(write_shard, *job) for job in jobs]):
+            yield done.result()
+    finally:
+        pool.shutdown(cancel_futures=True)
 
 
 def _parser() -> argparse.ArgumentParser:
