@@ -43,8 +43,8 @@ class Run:
     """A node's clouds as they arrived, and what it and its recorder lost."""
 
     came: list[Arrival]
-    frames: int
-    dropped: int
+    frames: int  # captured since the listener's first
+    dropped: int  # of those
     recorded: float = 0.0  # share of the messages that are in the file, where there is one
 
     @property
@@ -55,7 +55,7 @@ class Run:
     @property
     def kept(self) -> float:
         """Share of frames that the node did not drop."""
-        return 1 - self.dropped / (self.frames + self.dropped)
+        return 1 - self.dropped / self.frames
 
 
 def recording(effort: Effort) -> list[Figure]:
@@ -114,10 +114,11 @@ def _run(settings: NodeSettings, seconds: float, path: Path | None) -> Run:
         node = stack.enter_context(Node(settings, open_source=opened, before_capture=start))
         listener = stack.enter_context(listening(node.publisher, "cloud"))
         listener.hear("first")
+        line = node.lines[DEFAULT_CAMERA]
+        frames, dropped = line.thread.frames, line.dropped
         node.wait(seconds)
         came = settled(arrivals(listener))
-        line = node.lines[DEFAULT_CAMERA]
-        run = Run(came, line.thread.frames, line.dropped)
+        run = Run(came, line.thread.frames - frames, line.dropped - dropped)
     return run if path is None else replace(run, recorded=_recorded(path))
 
 
