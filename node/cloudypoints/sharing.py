@@ -222,8 +222,8 @@ class Windows:
         process, descriptor, name, written, nbytes = _REFERENCE.unpack(reference)
         path = f"/proc/{process}/fd/{descriptor}"
         memory = self._mapped((process, descriptor, name), path, nbytes)
-        held = _opened(path)
         content = np.frombuffer(memory, np.uint8, nbytes, _CONTENT_AT)
+        held = _opened(path)
         weakref.finalize(content, os.close, held)  # which ends the lock too
         try:
             fcntl.flock(held, fcntl.LOCK_SH | fcntl.LOCK_NB)
@@ -234,7 +234,7 @@ class Windows:
     def _mapped(self, key: tuple[Any, ...], path: str, nbytes: int) -> mmap.mmap:
         """Of a descriptor of its own: a map keeps that open, and would keep its lock."""
         memory = self._maps.pop(key, None)
-        if memory is None:
+        if memory is None or len(memory) != _CONTENT_AT + nbytes:
             descriptor = _opened(path)
             try:
                 memory = _map_of(descriptor, _CONTENT_AT + nbytes)
