@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+import math
 import sys
 from dataclasses import replace
 
@@ -10,7 +12,7 @@ import pytest
 
 from cloudypoints.errors import DisplayError, VersionError
 from cloudypoints.geometry import Mount
-from cloudypoints.messages import Cloud, Header, Ledger, Status
+from cloudypoints.messages import Cloud, Header, Image, Ledger, Status
 from cloudypoints.picture.canvas import BAD, GOOD, WARN
 from cloudypoints.timing import utc_ns
 from cloudypoints.viewer.display import open_display
@@ -50,6 +52,15 @@ def test_slow_draws_take_points_away_until_they_are_fast_enough():
         pace.measured(0.05 + cost_s * pace.points, 300_000)
     assert FEWEST_POINTS < pace.points < START_POINTS
     assert EASY_S < pace.draw_s <= SLOWEST_S
+
+
+def test_thinning_is_logged_when_it_changes(caplog):
+    caplog.set_level(logging.INFO)
+    pace = Pace(Clock())
+    for took_s in (0.2, 0.2, 0.3, 0.3, 0.2):
+        pace.measured(took_s, 300_000)
+    (record,) = caplog.records
+    assert record.getMessage() == "14400 points at most from now on: a draw takes 300 ms"
 
 
 def test_fast_draws_add_points_up_to_what_there_is():
@@ -190,6 +201,39 @@ def test_a_cloud_that_comes_too_late_is_not_live():
     age = said_of(feed)["age"]
     assert age.words.endswith("late")
     assert age.colour == BAD
+
+
+def test_what_is_drawn_into_a_file_may_be_of_any_age_and_says_it():
+    source = Told({"cloud/front": Cloud(HEADER, wall())}, captured_ns=utc_ns() - 5 * 10**9)
+    (feed,) = Feeds([source], late_s=math.inf).update()
+    assert feed.is_live(feed.seen_s)
+    assert (said_of(feed)["age"].words, said_of(feed)["age"].colour) == ("5.0 s", BAD)
+    assert not feed.is_live(feed.seen_s + 2)  # nothing came any more
+
+
+def test_what_is_heard_falls_silent_and_comes_back_is_logged_once(caplog):
+    caplog.set_level(logging.INFO)
+    clock = Clock()
+    source = Told({"image/front": Image(HEADER, np.zeros((6, 8, 3), np.uint8))})
+    feeds = Feeds([source], clock=clock)
+    for _ in range(3):
+        feeds.update()
+    source.said["cloud/front"] = Cloud(HEADER, wall())
+    feeds.update()
+    clock.now_s += 3
+    for _ in range(3):
+        feeds.update()
+    source.said["cloud/front"] = Cloud(HEADER, wall())
+    feeds.update()
+    assert [record.getMessage() for record in caplog.records] == [
+        f"{source.endpoint}: {words}"
+        for words in (
+            "image/front is heard, made by street",
+            "cloud/front is heard instead of image/front",
+            "cloud/front is silent for 3.0 s",
+            "cloud/front is heard again",
+        )
+    ]
 
 
 def test_who_never_spoke_is_waited_for_by_name():

@@ -6,7 +6,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from cloudypoints.geometry import Mount
-from desktop import Desktop, Picture, mask_of
+from desktop import Desktop, Picture, mask_of, shows
 from ports import free_port
 from streets import PINK, Street
 
@@ -23,10 +23,12 @@ pytestmark = [pytest.mark.display, pytest.mark.slow, pytest.mark.timeout(300)]
 
 
 @contextmanager
-def command(desktop: Desktop, *arguments: str) -> Iterator[subprocess.Popen[str]]:
+def command(
+    desktop: Desktop, *options: str, arguments: Sequence[str] = ("view",)
+) -> Iterator[subprocess.Popen[str]]:
     """`cloudypoints view` as a user types it; gone when the block ends."""
     process = subprocess.Popen(
-        [sys.executable, "-m", "cloudypoints", "view", *arguments],
+        [sys.executable, "-m", "cloudypoints", *arguments, *options],
         env=desktop.environment,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -68,6 +70,17 @@ def test_a_window_that_crashes_is_reported_in_one_line(desktop):
     assert process.returncode == 1
     assert complained.startswith("cloudypoints: the window's process was ended by SIGSEGV")
     assert complained.count("\n") == 1
+
+
+@pytest.mark.parametrize("arguments", [["-v", "view"], ["view", "-v"]])
+def test_the_log_says_what_it_connects_to_and_hears(desktop, arguments):
+    endpoint = f"tcp://127.0.0.1:{free_port()}"
+    with Street(endpoint), command(desktop, endpoint, arguments=arguments) as process:
+        desktop.wait_for(shows(PINK), "the pink wall")
+        os.kill(process.pid, signal.SIGINT)
+        _, complained = process.communicate(timeout=10)
+    assert f"{endpoint}: connected, for cloud, " in complained
+    assert f"{endpoint}: cloud/front is heard, made by street" in complained
 
 
 def test_cameras_stand_where_their_mounts_say(desktop):

@@ -7,12 +7,22 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from cloudypoints.messages import Cloud, Image, Labels, Ledger, Mask, Relative, Status
+from cloudypoints.messages import (
+    Cloud,
+    Depth,
+    Image,
+    Labels,
+    Ledger,
+    Mask,
+    Relative,
+    Scale,
+    Status,
+)
 from cloudypoints.viewer import insets
 from cloudypoints.viewer.feeds import Feeds
 from cloudypoints.viewer.overlay import Overlay
 from cloudypoints.viewer.words import facts, notice, remark
-from streets import HEADER, ORANGE, Told, wall
+from streets import HEADER, ORANGE, Told, obstacles, wall
 
 SIZE_PX = (1280, 720)
 RELATIVE = Relative(HEADER, np.tile(np.arange(80, dtype=np.float32), (60, 1)), "inverse")
@@ -63,6 +73,19 @@ def test_pictures_that_wait_for_something_say_for_what():
     status = Status(HEADER, capture="streaming", reason="learning the background: 2 of 10 s")
     _, feeds = without_cloud(image=IMAGE, status=status)
     assert remark(feeds) == "front: streaming, no cloud yet (learning the background: 2 of 10 s)"
+
+
+@pytest.mark.parametrize("beside", ["depth", "scale", "obstacles"])
+def test_of_a_model_with_metres_it_is_not_said_that_it_has_none(beside):
+    """A cloud may be lost, or come later than what is beside it."""
+    said = {
+        "depth": Depth(HEADER, np.ones((60, 80), np.float32)),
+        "scale": Scale(HEADER),
+        "obstacles": obstacles(state="stale"),
+    }
+    feed, feeds = without_cloud(labels=LABELS, image=IMAGE, **{beside: said[beside]})
+    assert remark(feeds) == "front: no cloud yet"
+    assert "no cloud yet" in [fact.words for fact in facts(feed, feed.seen_s)]
 
 
 def test_a_cloud_comes_before_anything_and_goes_with_its_model():

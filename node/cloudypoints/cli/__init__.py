@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import logging
 import os
 import sys
 from collections.abc import Sequence
@@ -27,6 +26,7 @@ from cloudypoints.cli import (
     verify,
     view,
 )
+from cloudypoints.cli.options import add_verbose, log_events
 from cloudypoints.errors import CloudyPointsError, ConfigError
 
 EXIT_FAILED = 1  # it could not be done
@@ -50,10 +50,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; its exit code: 0 done, 1 failed, 2 misused."""
     parser = command_line()
     options = parser.parse_args(arguments)
-    logging.basicConfig(
-        level=logging.INFO if options.verbose else logging.WARNING,
-        format="%(asctime)s %(levelname)s %(name)s: %(message)s",
-    )
+    log_events(options)
     try:
         code: int = options.command(options)
     except CloudyPointsError as error:
@@ -98,4 +95,6 @@ def command_line() -> argparse.ArgumentParser:
         completion.add,
     ):
         command(commands)
+    for command_parser in commands.choices.values():
+        add_verbose(command_parser)
     return parser

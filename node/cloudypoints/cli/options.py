@@ -3,10 +3,27 @@
 from __future__ import annotations
 
 import argparse
+import logging
 from pathlib import Path
 from typing import Any
 
 from cloudypoints.publisher import DEFAULT_ENDPOINT
+
+
+def add_verbose(parser: argparse.ArgumentParser) -> None:
+    """The same as before the command's name, for those who think of it later."""
+    words = "log each event of a life"
+    parser.add_argument(
+        "-v", "--verbose", action="store_true", default=argparse.SUPPRESS, help=words
+    )
+
+
+def log_events(options: argparse.Namespace) -> None:
+    """On the error stream: all events where that is wanted, warnings alone elsewhere."""
+    logging.basicConfig(
+        level=logging.INFO if options.verbose else logging.WARNING,
+        format="%(asctime)s %(levelname)s %(name)s: %(message)s",
+    )
 
 
 def add_endpoint(parser: argparse.ArgumentParser) -> None:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from cloudypoints.cli.options import output_path
+from cloudypoints.cli.options import log_events, output_path
 from cloudypoints.errors import CloudyPointsError, ConfigError
 from cloudypoints.publisher import DEFAULT_ENDPOINT
 
@@ -89,6 +89,7 @@ def _window(options: argparse.Namespace) -> int:
     """The window itself; an error becomes a line and a code, as `main` would do it."""
     from cloudypoints.viewer import Look, open_display, view
 
+    log_events(options)  # of a process that may be new
     look = Look(options.look, options.colour)
     where = {"camera": options.camera, "bulk_endpoint": options.bulk_endpoint}
     try:

@@ -8,6 +8,7 @@ display, on Vulkan.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 
@@ -19,6 +20,8 @@ from cloudypoints.viewer.feeds import KINDS, Feeds, Source
 from cloudypoints.viewer.interrupt import interrupts_kept
 from cloudypoints.viewer.offscreen import Film, render
 from cloudypoints.viewer.window import Window
+
+log = logging.getLogger(__name__)
 
 __all__ = [
     "Film",
@@ -68,7 +71,9 @@ def watching(
     """Subscriptions to all that is drawn; the default endpoint where none is named."""
     topics = [f"{kind}/{camera}" if camera else kind for kind in KINDS]
     with ExitStack() as stack:
-        yield [
-            stack.enter_context(subscribe(endpoint, *topics, bulk_endpoint=bulk_endpoint))
-            for endpoint in endpoints or (DEFAULT_ENDPOINT,)
-        ]
+        sources = []
+        for endpoint in endpoints or (DEFAULT_ENDPOINT,):
+            source = subscribe(endpoint, *topics, bulk_endpoint=bulk_endpoint)
+            sources.append(stack.enter_context(source))
+            log.info("%s: connected, for %s", endpoint, ", ".join(topics))
+        yield sources

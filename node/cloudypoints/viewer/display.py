@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import logging
 import os
 import sys
 from collections.abc import Iterator, Mapping
@@ -21,6 +22,8 @@ from types import ModuleType
 from typing import Any
 
 from cloudypoints.errors import DisplayError, MissingExtra
+
+log = logging.getLogger(__name__)
 
 # The C++ function that chooses Filament's back end: exported by Open3D, but without a Python name.
 _SELECT_BACKEND = (
@@ -160,7 +163,10 @@ def prefer_opengl(open3d: ModuleType) -> bool:
 
     Through OpenGL, Open3D 0.20 draws an ImageWidget upside down.
     """
-    return sys.platform == "linux" and _select(open3d, _OPENGL)
+    chosen = sys.platform == "linux" and _select(open3d, _OPENGL)
+    backend = "OpenGL" if chosen else "what it chooses"
+    log.info("Open3D %s draws windows with %s", open3d.__version__, backend)
+    return chosen
 
 
 def _select(open3d: ModuleType, backend: int) -> bool:

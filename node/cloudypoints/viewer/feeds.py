@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol, TypeVar
@@ -28,6 +29,8 @@ from cloudypoints.messages import (
 )
 from cloudypoints.timing import NS_PER_S, monotonic_s
 
+log = logging.getLogger(__name__)
+
 M = TypeVar("M", Depth, Image, Labels, Mask, Obstacles, Relative, Scale, Status)
 
 Lead = Cloud | Relative | Mask | Labels | Image
@@ -35,8 +38,8 @@ Lead = Cloud | Relative | Mask | Labels | Image
 LEADS = ("cloud", "relative", "mask", "labels", "image")
 KINDS = (*LEADS, "depth", "obstacles", "scale", "status")  # what is looked at
 SILENT_S = 1.0  # without a new cloud: what is shown is no longer live
-_REPORT_S = 5.0  # between a cloud and what is said once a second; after it a kind has ended
 LATE_S = 1.0  # a cloud this old when it comes is not live either
+_REPORT_S = 5.0  # between a cloud and what is said once a second; after it a kind has ended
 
 
 class Source(Protocol):
@@ -68,7 +71,9 @@ class Feed:
     topic: str  # of what it is looked at for
     lead: Lead  # the newest of that
     seen_s: float  # when this was first seen here, monotonic
+    late_s: float = LATE_S  # as old as it may be when it comes
     changed: bool = True  # since it was last drawn
+    silent: bool = False  # as far as it was noticed
     held: bool = False  # by somebody who paused the recording: what is shown is what was wanted
     kept: Obstacles | None = None  # the last that were no older than the cloud
 
@@ -86,6 +91,12 @@ class Feed:
     def cloud(self) -> Cloud | None:
         """None of a model without metres, and before there is one."""
         return self.lead if isinstance(self.lead, Cloud) else None
+
+    @property
+    def awaits_cloud(self) -> bool:
+        """Whether there is none, though what comes with it says that there are metres."""
+        metric = self.depth or self.scale or self._newest(Obstacles, _REPORT_S)
+        return self.cloud is None and metric is not None
 
     @property
     def header(self) -> Header:
@@ -168,17 +179,22 @@ class Feed:
         if self.held:
             return True
         health = self.source.health(self.topic)
-        return now_s - self.seen_s < SILENT_S and health.age_s - (now_s - self.seen_s) < LATE_S
+        since_s = now_s - self.seen_s
+        return since_s < SILENT_S and health.age_s - since_s < self.late_s
 
 
 class Feeds:
     """All cameras of all sources, found as they are heard."""
 
     def __init__(
-        self, sources: Sequence[Source], *, clock: Callable[[], float] = monotonic_s
+        self,
+        sources: Sequence[Source],
+        *,
+        clock: Callable[[], float] = monotonic_s,
+        late_s: float = LATE_S,
     ) -> None:
-        self._sources = sources
-        self._clock = clock
+        """`late_s`: what is older when it comes is not live."""
+        self._sources, self._clock, self._late_s = sources, clock, late_s
         self._began_s = clock()
         self._feeds: dict[tuple[int, str], Feed] = {}
 
@@ -190,6 +206,7 @@ class Feeds:
                 self._look(index, source, camera)
         for feed in self.all:
             feed.keep()
+            self._note_silence(feed)
         return self.all
 
     @property
@@ -232,9 +249,22 @@ class Feeds:
         topic = f"{KIND_OF[type(lead)]}/{camera}"
         feed = self._feeds.get((index, camera))
         if feed is None:
-            self._feeds[index, camera] = Feed(source, topic, lead, self._clock())
-        elif feed.lead is not lead:
+            self._feeds[index, camera] = Feed(source, topic, lead, self._clock(), self._late_s)
+            log.info("%s: %s is heard, made by %s", source.endpoint, topic, lead.header.model)
+            return
+        if feed.topic != topic:
+            log.info("%s: %s is heard instead of %s", source.endpoint, topic, feed.topic)
+        if feed.lead is not lead:
             feed.topic, feed.lead, feed.seen_s, feed.changed = topic, lead, self._clock(), True
+
+    def _note_silence(self, feed: Feed) -> None:
+        """Log that nothing comes any more, and that something does."""
+        silent_s = self._clock() - feed.seen_s
+        silent = silent_s >= SILENT_S and not feed.held
+        if silent != feed.silent:
+            words = f"silent for {silent_s:.1f} s" if silent else "heard again"
+            log.info("%s: %s is %s", feed.source.endpoint, feed.topic, words)
+        feed.silent = silent
 
 
 def _cameras(source: Source, kinds: Sequence[str]) -> list[str]:

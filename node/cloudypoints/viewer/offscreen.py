@@ -5,6 +5,7 @@ Vulkan draws it; Mesa's lavapipe does where there is no GPU.
 
 from __future__ import annotations
 
+import math
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -32,6 +33,7 @@ SUFFIXES = (".png", ".jpg", ".jpeg", ".mp4")
 _NEAR_M = 0.1
 _TIME_BASE = Fraction(1, 1000)
 _SETTLE_S = 1.0  # for pictures, obstacles and the rate, after the first cloud
+_NEWS_S = 2.0  # for news, after the first drawing
 _LOOK_S = 0.02  # between two looks for news
 
 Tell = Callable[[float], None]
@@ -127,10 +129,11 @@ def render(path: Path, sources: Sequence[Source], film: Film, *, tell: Tell = _i
     """
     check_output(path)
     open3d = open_offscreen()
-    feeds = Feeds(sources)
+    feeds = Feeds(sources, late_s=math.inf)  # a picture tells how old it is, and stays
     _wait_for_cloud(feeds, film)
     with Offscreen(open3d, feeds, film) as renderer:
         renderer.draw()  # the first takes seconds, in which what it shows becomes old
+        _wait_for_news(feeds)
         if path.suffix.lower() == ".mp4":
             return _film(path, renderer, film, tell)
         save_picture(path, renderer.draw())
@@ -159,6 +162,16 @@ def _wait_for_cloud(feeds: Feeds, film: Film) -> None:
     pause.wait(_SETTLE_S)
 
 
+def _wait_for_news(feeds: Feeds) -> None:
+    """Of every camera, or for as long as one that goes on would need."""
+    before = {feed.name: feed.lead for feed in feeds.all}
+    patience, pause = Deadline(_NEWS_S), threading.Event()
+    while any(before.get(feed.name) is feed.lead for feed in feeds.update()):
+        if patience.over:
+            return
+        pause.wait(_LOOK_S)
+
+
 def _film(path: Path, renderer: Offscreen, film: Film, tell: Tell) -> int:
     """Draw for as long as is wanted, at the pace that the renderer holds; how many pictures."""
     try:
@@ -180,7 +193,8 @@ def _filmed(
         container.mux(stream.encode(_frame(renderer.draw(), now_s)))
         count += 1
         tell(now_s / film.seconds)
-        pause.wait(max(0.0, begin_s + count / film.fps - monotonic_s()))
+        # However slow drawing is: what has come meanwhile is taken in.
+        pause.wait(max(_LOOK_S, begin_s + count / film.fps - monotonic_s()))
     container.mux(stream.encode())
     return count
 

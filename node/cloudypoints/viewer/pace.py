@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 
 from cloudypoints.timing import monotonic_s
+
+log = logging.getLogger(__name__)
 
 START_POINTS = 20_000  # what a software renderer draws in about 0.1 s
 FEWEST_POINTS = 4_000
@@ -60,4 +63,6 @@ class Pace:
         elif fast_s < EASY_S and points < available:
             points = min(2 * points, available)
         self._settled = points == self.points and took_s <= SLOWEST_S
+        if points != self.points:
+            log.info("%d points at most from now on: a draw takes %.0f ms", points, took_s * 1e3)
         self.points = points

@@ -64,8 +64,11 @@ def remark(feeds: Feeds) -> str:
     """Why there are no points though pictures come; empty where there are, or may be."""
     said = []
     for feed in feeds.all:
-        if feed.cloud is None and isinstance(feed.lead, Image) and feed.status is not None:
+        waits = feed.awaits_cloud or isinstance(feed.lead, Image)
+        if feed.cloud is None and waits and feed.status is not None:
             said.append(_why_no_cloud(feed.status))
+        elif feed.awaits_cloud:
+            said.append(f"{feed.camera}: no cloud yet")
         elif feed.cloud is None:
             said.append(f"{feed.camera}: {_INSTEAD[feed.kind]} without metres, so no points")
     return "; ".join(said)[:_NOTICE_CHARS]
@@ -108,6 +111,8 @@ def facts(feed: Feed, now_s: float) -> list[Fact]:
 
 def _scale_fact(feed: Feed) -> Fact:
     """What the metres can be trusted; or that there are none."""
+    if feed.awaits_cloud:
+        return Fact("metres", "no cloud yet", WARN)
     if feed.cloud is None:
         return Fact("metres", f"none: {_INSTEAD[feed.kind]} only", WARN)
     return Fact("scale", feed.header.scale, state_colour(feed.header.scale))
