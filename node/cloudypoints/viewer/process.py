@@ -45,6 +45,7 @@ def _process(target: Callable[..., None], *arguments: Any) -> BaseProcess:
     """A fork has all that is imported here, a third of a second sooner, where that is safe."""
     forks = sys.platform == "linux" and threading.active_count() == 1
     if not forks:
+        resource_tracker.ensure_running()  # started with the process, it would lift its block
         spawn = multiprocessing.get_context("spawn")
         return spawn.Process(target=target, args=arguments, name="window", daemon=True)
     fork = multiprocessing.get_context("fork")
@@ -94,7 +95,6 @@ def _asked_to_end(process: BaseProcess) -> Iterator[threading.Event]:
 
 def _start_deaf(process: BaseProcess) -> None:
     """Start it with SIGINT blocked, which it inherits; one that came meanwhile is heard here."""
-    resource_tracker.ensure_running()  # started later, it would lift the block
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         process.start()
