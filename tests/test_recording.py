@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections import Counter
 from dataclasses import replace
 
@@ -9,11 +10,11 @@ import numpy as np
 import pytest
 from mcap.reader import make_reader
 
-from cloudypoints.errors import ConfigError, RecordingError
-from cloudypoints.messages import KIND_OF, Cloud
-from cloudypoints.recording import Recorder, Recording, RecordSettings
+from cloudypoints.errors import ConfigError, MissingExtra, RecordingError
+from cloudypoints.messages import KIND_OF, POINT, Cloud, Depth, Image, Labels
+from cloudypoints.recording import Recorder, Recording, RecordSettings, rebuild
 from cloudypoints.recording.rebuild import can_be_rebuilt, cloud_points, rounded_depth
-from cloudypoints.recording.views import quaternion_of
+from cloudypoints.recording.views import jpeg_view, quaternion_of
 from cloudypoints.wire import decode
 from recordings import (
     FRAME_NS,
@@ -96,6 +97,34 @@ def test_one_bit_in_a_cloud_keeps_it_from_being_rebuilt():
     assert not can_be_rebuilt(cloud, depth, image, None)
 
 
+@pytest.mark.parametrize("rows", [1, 5, H, 2 * H])
+def test_the_last_bit_of_a_cloud_counts_however_it_is_cut_into_bands(rows, monkeypatch):
+    monkeypatch.setattr(rebuild, "_BAND_POINTS", rows * W)
+    cloud, depth, labels, image = frame(0)
+    assert can_be_rebuilt(cloud, depth, image, labels)
+    for row in (0, 4, 5, H - 1):
+        points = cloud.points.copy()
+        points["label"][row, -1] ^= 1
+        assert not can_be_rebuilt(replace(cloud, points=points), depth, image, labels)
+
+
+@pytest.mark.parametrize("shape", [(0, 0), (0, 4), (4, 0)])
+def test_a_cloud_of_an_empty_grid_is_stored(shape):
+    header = replace(HEADER, intrinsics=(shape[1], shape[0], 30.0, 30.0, 0.0, 0.0))
+    depth = Depth(header, np.zeros(shape, np.float32))
+    image = Image(header, np.zeros((*shape, 3), np.uint8))
+    assert not can_be_rebuilt(Cloud(header, np.zeros(shape, POINT)), depth, image, None)
+
+
+def test_a_cloud_among_messages_that_do_not_fit_it_is_stored():
+    cloud, depth, labels, image = frame(3)
+    smaller = replace(HEADER, intrinsics=(W - 1, *HEADER.intrinsics[1:]))
+    assert can_be_rebuilt(cloud, depth, image, labels)
+    assert not can_be_rebuilt(cloud, replace(depth, header=smaller), image, labels)
+    assert not can_be_rebuilt(cloud, depth, image, Labels(HEADER, labels.labels[:, 1:].copy()))
+    assert not can_be_rebuilt(cloud, depth, Image(HEADER, image.picture[1:].copy()), labels)
+
+
 def test_clouds_of_known_points_alone_are_stored(tmp_path):
     cloud, *rest = frame(0)
     known = Cloud(cloud.header, cloud.known)
@@ -152,6 +181,21 @@ def test_pictures_come_with_their_stamps_and_the_grid(tmp_path):
     assert [picture.header.stamp_ns for picture in pictures] == [0, FRAME_NS, 2 * FRAME_NS]
     assert pictures[1].content == frame(1)[3].picture.tobytes()
     assert pictures[1].header.intrinsics == HEADER.intrinsics
+
+
+def test_what_pictures_as_jpeg_need_is_asked_for_at_the_start(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "cv2", None)
+    with pytest.raises(MissingExtra, match=r"\[node\]"):
+        Recorder(RecordSettings(tmp_path / "a.mcap", jpeg=85))
+    Recorder(RecordSettings(tmp_path / "a.mcap")).close()
+
+
+@pytest.mark.parametrize("length", [0, 1, 127, 128, 16_383, 16_384, 2_100_000])
+def test_bulk_stands_in_a_view_as_protobuf_would_put_it(length):
+    jpeg = np.random.default_rng(length).bytes(length)
+    view = jpeg_view(HEADER, jpeg)
+    made = view.schema.make.FromString(view.content)
+    assert (made.data, made.format, made.frame_id) == (jpeg, "jpeg", "front")
 
 
 def test_topics_and_rates_that_cannot_be_are_refused(tmp_path):

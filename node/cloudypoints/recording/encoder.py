@@ -67,6 +67,9 @@ class Encoder:
     """Turns arrivals into entries, in the order in which they can be stored."""
 
     def __init__(self, settings: RecordSettings) -> None:
+        """Raises MissingExtra for what coding needs: now, and not at the first picture."""
+        if settings.jpeg:
+            jpeg_of(np.zeros((8, 8, 3), np.uint8), settings.jpeg)
         self._settings = settings
         self._cameras: dict[str, _CameraState] = {}
 

@@ -12,6 +12,7 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
+from cloudypoints.errors import CalibrationError
 from cloudypoints.geometry import Camera, Floats, Intrinsics, rays_of
 from cloudypoints.messages import POINT, Array, Cloud, Depth, Image, Labels
 
@@ -38,9 +39,10 @@ def can_be_rebuilt(cloud: Cloud, depth: Depth, image: Image, labels: Labels | No
         sources = _Sources.of(depth, image, labels, cloud.points.shape)
     except ValueError:
         return False
-    rows = max(1, _BAND_POINTS // cloud.points.shape[1])
-    made = np.empty((rows, cloud.points.shape[1]), POINT)
-    for top in range(0, len(cloud.points), rows):
+    height, width = cloud.points.shape
+    rows = max(1, _BAND_POINTS // max(1, width))
+    made = np.empty((rows, width), POINT)
+    for top in range(0, height, rows):
         stored = np.ascontiguousarray(cloud.points[top : top + rows])
         band = made[: len(stored)]
         sources.rows(top, top + rows).fill(band)
@@ -63,14 +65,16 @@ class _Sources:
         cls, depth: Depth, image: Image, labels: Labels | None, shape: tuple[int, ...]
     ) -> _Sources:
         """Every n-th of what these hold. Raises ValueError where they do not fit each other."""
-        step = -(-depth.depth_m.shape[0] // shape[0]) if shape and shape[0] else 0
+        grid = depth.depth_m.shape
+        ids = np.zeros(grid, np.uint8) if labels is None else labels.labels
+        rays = _rays(depth.header.intrinsics)
+        step = -(-grid[0] // shape[0]) if shape and shape[0] else 0
         kept = (slice(step // 2, None, step or 1),) * 2
         depth_m = depth.depth_m[kept]
-        if not step or depth_m.shape != shape or image.picture.shape[:2] != depth.depth_m.shape:
-            raise ValueError(f"a cloud of {shape} is not that of depth {depth.depth_m.shape}")
-        categories = np.zeros(shape, np.uint8) if labels is None else labels.labels[kept]
-        rays = _rays(depth.header.intrinsics)[(slice(None), *kept)]
-        return cls(rays, depth_m, image.picture[kept], categories)
+        others = (image.picture.shape[:2], ids.shape, rays.shape[1:])
+        if not step or depth_m.shape != shape or others != (grid,) * len(others):
+            raise ValueError(f"a cloud of {shape} is not that of depth {grid}, others {others}")
+        return cls(rays[(slice(None), *kept)], depth_m, image.picture[kept], ids[kept])
 
     def rows(self, start: int, stop: int) -> _Sources:
         """A band of them."""
@@ -105,6 +109,9 @@ def rounded_depth(depth_m: Floats, step: float) -> tuple[NDArray[np.float32], fl
 
 @lru_cache(maxsize=8)
 def _rays(intrinsics: tuple[float, ...]) -> Floats:
-    """Of a grid without lens distortion."""
+    """Of a grid without lens distortion. Raises ValueError for one that cannot be."""
     width_px, height_px, *pinhole = intrinsics
-    return rays_of(Camera(Intrinsics(int(width_px), int(height_px), *pinhole)))
+    try:
+        return rays_of(Camera(Intrinsics(int(width_px), int(height_px), *pinhole)))
+    except CalibrationError as error:
+        raise ValueError(str(error)) from error
