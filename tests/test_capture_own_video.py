@@ -157,6 +157,7 @@ def glued(folder: Path) -> Path:
         ("glued", glued),
         ("mp4", lambda f: damaged(film(f / "d.mp4", range(100), gop=5), 0.4, 0.5, every=97)),
         ("ts", lambda f: damaged(film(f / "d.ts", range(100)), 0.4, 0.5, every=97)),
+        ("tables", lambda f: damaged(film(f / "t.ts", range(100), gop=5), 0.4, 0.5, every=97)),
         ("cut", lambda f: cut(film(f / "c.mkv", range(100)), 0.5)),
     ],
 )
