@@ -14,8 +14,13 @@ from cloudypoints.viewer.display import prefer_opengl
 from cloudypoints.viewer.labels import Label, arranged
 from cloudypoints.viewer.overlay import Overlay
 
-_PLATE = (*(channel / 255 for channel in NIGHT), 0.72)  # what labels stand on
-_PLATE_EMS = 1.4  # height of a plate, in sizes of its font
+_PLATE = (
+    *(channel / 255 for channel in NIGHT),
+    0.72,
+)  # what labels stand on, unless they are quiet
+_NO_PLATE = (0.0, 0.0, 0.0, 0.0)
+_LINE_EMS = 1.4  # height of a label, in sizes of its font
+_LEAST_PX = 32  # of a plate's height: Open3D draws none that is lower
 
 
 class Glass:
@@ -80,24 +85,33 @@ class Glass:
 
     def _show_labels(self, labels: Sequence[Label]) -> None:
         """A plate each, made when needed; they get their places when the window is laid out."""
+        if labels == self._labels:
+            return
         gui = self._open3d.visualization.gui
         while len(self._plates) < len(labels):
             self._plates.append(gui.Label(""))
-            self._plates[-1].background_color = gui.Color(*_PLATE)
             self._window.add_child(self._plates[-1])
         for plate, label in zip(self._plates, labels, strict=False):
             plate.text = label.words
             plate.text_color = gui.Color(*(channel / 255 for channel in label.colour))
+            plate.background_color = gui.Color(*(_NO_PLATE if label.quiet else _PLATE))
         self._labels = list(labels)
+        self._window.set_needs_layout()
 
     def _place_plates(self, context: Any, taken: Sequence[Box]) -> None:
         """Where their places are seen, unless behind the eye or under one of the pictures."""
         gui = self._open3d.visualization.gui
         free = gui.Widget.Constraints()
-        height = round(_PLATE_EMS * self._window.theme.font_size)
+        line = round(_LINE_EMS * self._window.theme.font_size)
+        wide = line // 4  # and a little more than they prefer, or words are broken into lines
         used = self._plates[: len(self._labels)]
-        wide = height // 4  # and a little more than they prefer, or words are broken into lines
-        sizes = [(plate.calc_preferred_size(context, free).width + wide, height) for plate in used]
+        sizes = [
+            (
+                widget.calc_preferred_size(context, free).width + wide,
+                line if label.quiet else max(line, _LEAST_PX),
+            )
+            for widget, label in zip(used, self._labels, strict=True)
+        ]
         self._clip, frame = self.clip_from_vehicle, _box(self._scene_widget.frame)
         covered = [_box(self._rect(box)) for box in taken]
         places = arranged(self._labels, sizes, self._clip, frame, covered)

@@ -19,6 +19,7 @@ class Label:
     place_m: tuple[float, float, float]
     colour: Colour
     above: bool = False  # on the screen, so that what is there stays visible
+    quiet: bool = False  # has no ground of its own in a window: where points seldom are
 
 
 def arranged(

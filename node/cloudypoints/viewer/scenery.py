@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from types import ModuleType
 from typing import Any
 
@@ -40,14 +41,15 @@ def ring_segments(radius_m: float) -> Segments:
     return np.stack([points[:-1], points[1:]], axis=1)
 
 
-def ring_labels() -> list[Label]:
+@cache
+def ring_labels() -> tuple[Label, ...]:
     """How far each ring is."""
     labels = []
     for radius_m in RINGS_M:
         for bearing_deg in _LABEL_BEARINGS_DEG:
             x_m, y_m, z_m = polar(float(radius_m), np.deg2rad(bearing_deg)).tolist()
-            labels.append(Label(f"{radius_m} m", (x_m, y_m, z_m), _LABEL_COLOUR))
-    return labels
+            labels.append(Label(f"{radius_m} m", (x_m, y_m, z_m), _LABEL_COLOUR, quiet=True))
+    return tuple(labels)
 
 
 def add_ground(open3d: ModuleType, scene: Any) -> None:

@@ -48,7 +48,7 @@ class Stage:
     @property
     def labels(self) -> list[Label]:
         """Of the rings and of what is drawn now."""
-        return ring_labels() + [label for labels in self._labels.values() for label in labels]
+        return [*ring_labels(), *(label for said in self._labels.values() for label in said)]
 
     def news(self, feeds: list[Feed], now_s: float) -> list[Feed]:
         """Those that do not look as they were drawn."""
