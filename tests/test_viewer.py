@@ -296,6 +296,18 @@ def test_the_strip_says_rate_age_losses_and_the_state_of_the_obstacles():
     assert strip["model"].words == "street"
 
 
+def test_a_long_reason_is_cut_and_that_is_seen():
+    said = {
+        "cloud/front": Cloud(HEADER, wall()),
+        "obstacles/front": obstacles(state="degraded", reason="the ground was lost, " * 5),
+    }
+    (feed,) = Feeds([Told(said)]).update()
+    words = said_of(feed)["obstacles"].words
+    assert words.startswith("degraded: the ground was lost, the ground")
+    assert words.endswith("…")
+    assert len(words) <= 60
+
+
 def test_messages_of_another_camera_are_not_taken_for_its_own():
     said = {"cloud/front": Cloud(HEADER, wall()), "obstacles/left": obstacles()}
     (feed,) = Feeds([Told(said)]).update()

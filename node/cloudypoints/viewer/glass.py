@@ -92,7 +92,7 @@ class Glass:
             self._plates.append(gui.Label(""))
             self._window.add_child(self._plates[-1])
         for plate, label in zip(self._plates, labels, strict=False):
-            plate.text = label.words
+            plate.text = f" {label.words}"  # a margin: words begin where the plate does
             plate.text_color = gui.Color(*(channel / 255 for channel in label.colour))
             plate.background_color = gui.Color(*(_NO_PLATE if label.quiet else _PLATE))
         self._labels = list(labels)

@@ -56,7 +56,8 @@ def notice(feeds: Feeds) -> str:
     if feeds.all:
         return f"no data for {silent_s:.0f} s"
     if feeds.without_cloud:
-        return "; ".join(_why_no_cloud(status) for status in feeds.without_cloud)[:_NOTICE_CHARS]
+        reasons = "; ".join(_why_no_cloud(status) for status in feeds.without_cloud)
+        return _cut(reasons, _NOTICE_CHARS)
     return f"waiting for {', '.join(feeds.endpoints)}: no data for {silent_s:.0f} s"
 
 
@@ -71,7 +72,12 @@ def remark(feeds: Feeds) -> str:
             said.append(f"{feed.camera}: no cloud yet")
         elif feed.cloud is None:
             said.append(f"{feed.camera}: {_INSTEAD[feed.kind]} without metres, so no points")
-    return "; ".join(said)[:_NOTICE_CHARS]
+    return _cut("; ".join(said), _NOTICE_CHARS)
+
+
+def _cut(words: str, most: int) -> str:
+    """So many characters at most; that some are missing is seen."""
+    return words if len(words) <= most else f"{words[: most - 1].rstrip()}…"
 
 
 def _why_no_cloud(status: Status) -> str:
@@ -125,7 +131,7 @@ def _obstacle_facts(feed: Feed) -> list[Fact]:
         return []
     reason = f": {obstacles.reason}" if obstacles.reason else ""
     words = f"{obstacles.state}{reason}"
-    return [Fact("obstacles", words[:40], state_colour(obstacles.state))]
+    return [Fact("obstacles", _cut(words, _REASON_CHARS), state_colour(obstacles.state))]
 
 
 def _status_facts(status: Status) -> list[Fact]:
@@ -150,7 +156,7 @@ def _source_fact(status: Status) -> Fact:
     """Whether pictures come, and why not."""
     reason = f": {status.reason}" if status.reason and status.capture != "streaming" else ""
     colour = _CAPTURE_COLOURS.get(status.capture, MUTED)
-    return Fact("source", f"{status.capture}{reason}"[:_REASON_CHARS], colour)
+    return Fact("source", _cut(f"{status.capture}{reason}", _REASON_CHARS), colour)
 
 
 def drawn_line(mode: str, shown: int, available: int) -> str:
