@@ -11,7 +11,7 @@ from cloudypoints.messages import Category
 from cloudypoints.projector import ObstacleSettings
 from cloudytools.evaluate import obstacle_features, obstacles
 from cloudytools.evaluate.obstacle_courses import courses
-from cloudytools.evaluate.obstacle_scores import mean_scores, scores
+from cloudytools.evaluate.obstacle_scores import mean_scores, scores, true_times
 from cloudytools.evaluate.obstacle_truth import TruthFinder
 
 LIDAR = Path(__file__).parents[2] / "shared" / "data" / "lidar" / "street_3cam"
@@ -53,6 +53,29 @@ def test_what_reaches_over_the_band_by_a_hair_is_neither_missed_nor_false():
     assert np.isinf(truth.range_m).all()
     sector = int(truth.points.sector[0])
     assert truth.holds(sector, float(truth.points.range_m[0]))
+
+
+@pytest.mark.slow
+def test_over_a_crest_the_time_to_collision_is_right_and_its_doubt_honest(tmp_path):
+    course = next(course for course in courses() if course.name == "hill")
+    figures = scores(obstacles.drive(course, tmp_path, obstacles.settings_of(course), None))
+    assert figures["ttc_frames"] > 20
+    assert figures["ttc_error_p95"] < 0.05
+    assert figures["ttc_within_2_sigma"] > 0.95
+    assert figures["ttc_untold"] == 0
+
+
+def test_what_comes_into_view_from_the_top_down_is_timed_by_what_is_seen_all_the_while():
+    at_s = np.arange(12) / 10
+    top_m = 40.0 - 10 * at_s
+    below_m = np.where(at_s > 0.45, top_m - 0.4, np.nan)  # a bumper, of which nothing was seen
+    nearest_m = np.fmin(top_m, below_m)
+    steady = true_times(top_m, at_s, np.stack([top_m, top_m], axis=1))
+    revealed = true_times(nearest_m, at_s, np.stack([below_m, top_m], axis=1))
+    known = np.isfinite(revealed)
+    assert known.sum() > 5
+    assert revealed[known] == pytest.approx(nearest_m[known] / 10)
+    assert steady[2:-2] == pytest.approx(top_m[2:-2] / 10)
 
 
 def test_what_is_told_of_zones_is_drawn_in_the_picture_and_from_above(tmp_path):

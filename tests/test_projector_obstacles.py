@@ -11,6 +11,7 @@ from cloudypoints.geometry import Camera, Intrinsics, Mount, directions_vehicle,
 from cloudypoints.messages import Category, Header
 from cloudypoints.projector import ObstacleFilter, ObstacleSettings, ObstacleTables, summarise
 from cloudypoints.projector.obstacles.closing import ClosingFilter
+from cloudypoints.projector.obstacles.part import foot_is_hidden, top_m
 from cloudypoints.projector.obstacles.specks import remove_specks
 from test_projector import ground_of, with_box
 
@@ -140,6 +141,50 @@ def test_nothing_known_or_a_single_pixel_is_nan_and_degraded():
         assert math.isnan(report.corridor_m)
         assert report.state == "degraded"
         assert "little_depth" in report.conditions
+
+
+# --- Over a crest ---------------------------------------------------------------------------------
+
+
+def test_what_comes_into_view_over_a_crest_comes_no_faster_than_its_top():
+    nearest, followed = ClosingFilter(), ClosingFilter()
+    for frame in range(12):
+        top_m = 45.0 - frame
+        near_m = top_m - 0.15 * frame  # from the window down to the bumper
+        visible = nearest.update(near_m, frame * 100_000_000)
+        told = followed.update(near_m, frame * 100_000_000, top_m)
+    assert visible.rate_mps == pytest.approx(-11.5, rel=0.02)
+    assert told.rate_mps == pytest.approx(-10, rel=0.02)
+    assert told.ttc_s == pytest.approx(near_m / 10, rel=0.02)
+    for frame in range(12, 16):  # now it is seen down to the ground
+        near_m = 45.0 - frame - 1.65
+        told = followed.update(near_m, frame * 100_000_000)
+        assert told.rate_mps == pytest.approx(-10, rel=0.02)
+        assert told.ttc_s == pytest.approx(near_m / 10, rel=0.02)
+
+
+def test_another_thing_is_no_other_part_of_the_same():
+    closing = ClosingFilter()
+    for frame in range(12):
+        closing.update(45.0 - frame, frame * 100_000_000, 46.0 - frame)
+    told = [closing.update(20.0, frame * 100_000_000) for frame in range(12, 14)]
+    assert all(math.isnan(one.rate_mps) for one in told)
+
+
+@pytest.mark.parametrize(
+    ("distance_m", "ground_m", "hidden"),
+    [(30, 29, False), (30, 20, True), (30, math.nan, False), (math.inf, 20, False)],
+)
+def test_a_foot_is_hidden_where_the_ground_ends_well_before_it(distance_m, ground_m, hidden):
+    assert foot_is_hidden(distance_m, ground_m) is hidden
+
+
+def test_the_top_of_the_nearest_thing_is_what_is_highest_of_it_alone():
+    nothing = np.zeros(0, np.float32)
+    assert math.isnan(top_m(nothing, nothing, 10.0))
+    distance_m = np.array([10.0] * 20 + [10.8] * 20 + [30.0] * 20, np.float32)
+    height_m = np.array([0.5] * 20 + [1.4] * 20 + [2.4] * 20, np.float32)
+    assert top_m(distance_m, height_m, 10.0) == pytest.approx(10.8)
 
 
 # --- Laws -----------------------------------------------------------------------------------------

@@ -105,7 +105,11 @@ def _meeting(run: Run) -> Canvas:
     """Time to collision in the corridor: told over true."""
     canvas = _panel("time to collision over time")
     at_s = np.array(run.stamps_ns) / 1e9
-    true_s = true_times(np.array([truth.corridor_m for truth in run.truths]), at_s)
+    true_s = true_times(
+        np.array([truth.corridor_m for truth in run.truths]),
+        at_s,
+        np.stack([truth.slices_m for truth in run.truths]),
+    )
     told_s = np.array([report.corridor_ttc_s for report in run.reports])
     place = _axes(canvas, (0, max(at_s[-1], 1)), (0, _SOON_S), ("s", "s"), 1)
     for times, colour, radius in ((true_s, TEXT, 1), (told_s, ACCENT, 3)):

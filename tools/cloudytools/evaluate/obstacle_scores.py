@@ -141,32 +141,51 @@ def _collisions(run: Run) -> dict[str, float]:
     """Time to collision in the corridor, from 3 s on, against the rate of the true distance."""
     true_m = np.array([truth.corridor_m for truth in run.truths])
     at_s = np.array(run.stamps_ns) / 1e9
-    told_s = np.array(_told(run, "corridor_ttc_s"))
-    true_s = true_times(true_m, at_s)
+    told_s, sigma_s = (
+        np.array(_told(run, name)) for name in ("corridor_ttc_s", "corridor_ttc_sigma_s")
+    )
+    true_s = true_times(true_m, at_s, np.stack([truth.slices_m for truth in run.truths]))
     soon = true_s <= _SOON_S
     told = soon & np.isfinite(told_s)
     with np.errstate(invalid="ignore"):
         error = np.abs(told_s - true_s) / true_s
+        covered = np.abs(told_s - true_s) <= 2 * sigma_s
     return {
         "ttc_frames": int(soon.sum()),
         "ttc_error_p50": _percentile(error[told], 50),
         "ttc_error_p95": _percentile(error[told], 95),
+        "ttc_within_2_sigma": _share(covered, told),
         "ttc_untold": _share(~told, soon),
     }
 
 
-def true_times(true_m: NDArray[Any], at_s: NDArray[Any]) -> Floats:
-    """Seconds until a true distance (F,) is gone; NaN where it does not steadily shrink."""
+def true_times(true_m: NDArray[Any], at_s: NDArray[Any], slices_m: NDArray[Any]) -> Floats:
+    """Seconds until a true distance (F,) is gone; NaN where it does not steadily shrink.
+
+    `slices_m` (F, H) is the distance by height. Where a thing comes into view from the top down,
+    over a crest, its nearest point moves along it while it comes nearer: there the rate is that of
+    the heights that are seen all the while.
+    """
     times = np.full(len(true_m), np.nan)
     for here in range(_SMOOTH, len(true_m) - _SMOOTH):
         span = slice(here - _SMOOTH, here + _SMOOTH + 1)
         if not np.isfinite(true_m[span]).all():
             continue
-        slope, start = np.polyfit(at_s[span] - at_s[here], true_m[span], 1)
-        straight = np.abs(np.polyval((slope, start), at_s[span] - at_s[here]) - true_m[span])
+        offset_s = at_s[span] - at_s[here]
+        slope, start = np.polyfit(offset_s, true_m[span], 1)
+        straight = np.abs(np.polyval((slope, start), offset_s) - true_m[span])
+        known = np.isfinite(slices_m[span])
+        lowest = known.argmax(axis=1)
+        if lowest[-1] < lowest[0]:  # more of it has come into view
+            slope = _slope_of_all(slices_m[span][:, known.all(axis=0)], offset_s)
         if slope < -0.1 and straight.max() < 0.2:
             times[here] = true_m[here] / -slope
     return times
+
+
+def _slope_of_all(slices_m: NDArray[Any], at_s: NDArray[Any]) -> float:
+    """The median of the columns' slopes (F, H); NaN of none."""
+    return float(np.median(np.polyfit(at_s, slices_m, 1)[0])) if slices_m.size else math.nan
 
 
 def _delays(run: Run) -> dict[str, float]:

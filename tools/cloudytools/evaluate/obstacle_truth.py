@@ -24,6 +24,7 @@ OBSTACLES = (
 )  # fmt: skip
 _SHOWN = 1 / 3  # of the smallest obstacle's square: 0.2 to 0.3 m of its 0.3 m
 _THICK = 1.05  # what counts as one thing lies within this factor of its nearest range
+_SLICE_M, _DEEP_M = 0.25, 2.0  # heights that are followed, of what lies behind its nearest point
 _INSIDE_M = (0.15, 0.25)  # of its limits: a pavement lifts what stands on it by 0.13 m
 _NEAR_BY = 0.05  # a report is false unless something stands within this part of its range
 
@@ -47,6 +48,7 @@ class Truth:
     points: Points
     corridor_m: float
     nearest_m: float
+    slices_m: Floats  # (H,) the corridor's distance by height above the ground; NaN where none
 
     def holds(self, sector: int, range_m: float) -> bool:
         """Whether something does stand there, in that sector or just over its edge."""
@@ -119,7 +121,18 @@ class TruthFinder:
         range_m = np.array([self._first(points.range_m[s], points.area_m2[s]) for s in sectors])
         way = points.inside & np.isfinite(points.ahead_m)
         corridor_m = self._first(points.ahead_m[way], points.area_m2[way])
-        return Truth(range_m, points, corridor_m, float(range_m.min(initial=np.inf)))
+        nearest_m = float(range_m.min(initial=np.inf))
+        slices_m = self._slices_m(points.ahead_m, height_m[chosen], corridor_m)
+        return Truth(range_m, points, corridor_m, nearest_m, slices_m)
+
+    def _slices_m(self, ahead_m: Floats, height_m: Floats, nearest_m: float) -> Floats:
+        """(H,) how far what is nearest is at each height."""
+        with np.errstate(invalid="ignore"):
+            mine = (ahead_m >= nearest_m) & (ahead_m <= nearest_m + _DEEP_M)
+        count = math.ceil(self._settings.max_height_m / _SLICE_M) + 1
+        place = (height_m / _SLICE_M).astype(np.intp)
+        of_slice = [ahead_m[mine & (place == number)] for number in range(count)]
+        return np.array([np.median(m) if len(m) else np.nan for m in of_slice], np.float32)
 
     def _first(self, distance_m: Floats, area_m2: Floats) -> float:
         """The nearest at which enough is seen of something; inf where nothing is."""

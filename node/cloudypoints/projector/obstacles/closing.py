@@ -3,7 +3,8 @@
 The state is distance, its rate and the rate's change (a steady acceleration, driven by white jerk:
 Bar-Shalom, Li, Kirubarajan, Estimation with Applications to Tracking and Navigation, 2001, 6.2.3).
 The measurement's noise, a part of the distance, is learnt from what the filter did not expect. A
-distance that jumps is another thing: the filter begins again.
+distance that jumps is another thing: the filter begins again. Instead of its nearest point a part
+of a thing behind it may be followed; from one to the other the rate is kept.
 """
 
 from __future__ import annotations
@@ -50,19 +51,28 @@ class ClosingFilter:
         self._taken = 0
         self._strays = 0
         self._noise = _NOISE[1]
+        self._behind_m = 0.0  # how far what is followed lies behind what is told
 
-    def update(self, distance_m: float, stamp_ns: int) -> Closing:
-        """What is told after this distance; one that is not finite is no measurement."""
+    def update(self, distance_m: float, stamp_ns: int, part_m: float = math.nan) -> Closing:
+        """What is told after this distance; one that is not finite is no measurement.
+
+        `part_m` is that of a part to be followed in its place; NaN: the distance itself is.
+        """
         passed_s = (stamp_ns - self._stamp_ns) / 1e9
         if self._taken and not 0 < passed_s <= _GAP_S:
             self.reset()
         if not math.isfinite(distance_m):
             return Closing()
+        behind_m = part_m - distance_m if math.isfinite(part_m) else 0.0
         if self._taken == 0:
-            self._begin_at(distance_m)
+            self._behind_m = behind_m
+            self._begin_at(distance_m + behind_m)
         else:
             self._predict(passed_s)
-            self._take(distance_m)
+            changed = (behind_m == 0) != (self._behind_m == 0)
+            self._mean[0] += behind_m - self._behind_m if changed else 0.0
+            self._behind_m = behind_m
+            self._take(distance_m + behind_m, another_part=changed)
         self._stamp_ns = stamp_ns
         return self._told()
 
@@ -94,7 +104,7 @@ class ClosingFilter:
         self._mean = step @ self._mean
         self._covariance = step @ self._covariance @ step.T + _JERK**2 * jerk
 
-    def _take(self, distance_m: float) -> None:
+    def _take(self, distance_m: float, *, another_part: bool) -> None:
         surprise_m = distance_m - self._mean[0]
         expected = self._covariance[0, 0]
         spread = max(_LEAST_M, self._noise * distance_m) ** 2
@@ -106,6 +116,11 @@ class ClosingFilter:
                 self._begin_at(distance_m)
             return
         self._strays = 0
+        if another_part:  # how far it is, is known anew; and nothing of it that the rate rests on
+            self._mean[0] = distance_m
+            self._covariance[0, :] = self._covariance[:, 0] = 0
+            self._covariance[0, 0] = spread
+            return
         self._learn(surprise_m, expected, distance_m)
         gain = self._covariance[:, 0] / (expected + spread)
         self._mean = self._mean + gain * surprise_m
@@ -128,7 +143,8 @@ class ClosingFilter:
             return Closing()
         if rate_mps >= 0 or -rate_mps <= 2 * sigma_mps:
             return Closing(rate_mps, math.inf)
-        ttc_s = max(distance_m, 0.0) / -rate_mps
+        distance_m = max(distance_m - self._behind_m, 0.0)
+        ttc_s = distance_m / -rate_mps
         slope = np.array([-1 / rate_mps, distance_m / rate_mps**2])
         variance = float(slope @ self._covariance[:2, :2] @ slope)
         return Closing(rate_mps, ttc_s, math.sqrt(max(variance, 0.0)))

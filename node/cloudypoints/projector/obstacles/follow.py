@@ -23,6 +23,7 @@ from cloudypoints.projector.obstacles.evidence import (
     clear_of,
     nearest_of,
 )
+from cloudypoints.projector.obstacles.part import foot_is_hidden, top_m
 from cloudypoints.projector.obstacles.scene import Lookout, Pixels, Places, Scene
 from cloudypoints.projector.obstacles.steady import Steady
 from cloudypoints.projector.obstacles.tables import ObstacleTables
@@ -115,7 +116,7 @@ class ObstacleFilter:
         near = self._steady.held(near, stamp_ns)
         pixel = evidence.pixel.take(near.entry)
         looked_at = tuple(zone.seen_in(ground) for zone in zones)
-        return _Seen(scene, near, pixel, clear_m, looked_at)
+        return _Seen(scene, near, pixel, clear_m, looked_at, members[0])
 
     def _in_corridor(self, pixels: Pixels | Places) -> Members:
         inside, ahead_m = self._corridor.ahead(pixels.forward_m, pixels.left_m)
@@ -138,7 +139,11 @@ class ObstacleFilter:
         corridor_m = self._corridor_m(seen)
         nearest_rate = _followed(self._nearest_closing, thing.range_m, thing.seen, stamp_ns)
         corridor_rate = _followed(
-            self._corridor_closing, corridor_m, bool(near.support[count]), stamp_ns
+            self._corridor_closing,
+            corridor_m,
+            bool(near.support[count]),
+            stamp_ns,
+            part_m=seen.part_ahead(corridor_m),
         )
         zones = self._watch.update(near.distance_m[count + 1 :], seen.zones, scene.mount, stamp_ns)
         return Obstacles(
@@ -219,11 +224,18 @@ def reason_of(conditions: Sequence[str]) -> str:
     return "; ".join(WORDS[condition] for condition in conditions)
 
 
-def _followed(closing: ClosingFilter, distance_m: float, seen: bool, stamp_ns: int) -> Closing:
+def _followed(
+    closing: ClosingFilter,
+    distance_m: float,
+    seen: bool,
+    stamp_ns: int,
+    *,
+    part_m: float = math.nan,
+) -> Closing:
     """How a distance changes; one that is held, as nothing of it is seen, tells nothing new."""
     if math.isfinite(distance_m) and not seen:
         return closing.coast(stamp_ns)
-    return closing.update(distance_m, stamp_ns)
+    return closing.update(distance_m, stamp_ns, part_m)
 
 
 @dataclass(frozen=True, slots=True)
@@ -235,6 +247,13 @@ class _Seen:
     pixel: NDArray[np.intp]  # the standing pixel of each of its entries
     clear_m: Floats  # (S + 1,) of sectors and corridor
     zones: tuple[bool, ...]  # which were looked at
+    way: Members  # the standing pixels in the corridor
+
+    def part_ahead(self, corridor_m: float) -> float:
+        """How far along the corridor the part is that tells the rate; NaN: the nearest point."""
+        if not foot_is_hidden(corridor_m, float(self.clear_m[-1])):
+            return math.nan
+        return top_m(self.way.distance_m, self.scene.rises_m(self.way.pixel), corridor_m)
 
     @property
     def range_m(self) -> Floats:

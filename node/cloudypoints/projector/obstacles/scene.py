@@ -63,6 +63,12 @@ class Scene:
     known: float  # share of pixels whose depth is known
     standing: Pixels  # in the height band
     ground: Places  # some columns of it, see ObstacleTables.ground_step
+    terrain: Terrain
+
+    def rises_m(self, pixel: Indices) -> Floats:
+        """How high these (N,) of what stands are above the plane, however the ground there lies."""
+        standing = self.standing
+        return standing.height_m.take(pixel) + self.terrain.height_m.take(standing.cell.take(pixel))
 
 
 class Lookout:
@@ -92,7 +98,8 @@ class Lookout:
         whole = _Grid(self._depth_m, self._up, self._height_m, shown, top, tables, matrix)
         part = _Part.of(whole, ground_top)
         terrain = terrain_of(part.cell, part.height_m, part.lying, tables)
-        return Scene(tables, mount, known, _standing(whole, part, terrain), _ground(part, terrain))
+        standing, ground = _standing(whole, part, terrain), _ground(part, terrain)
+        return Scene(tables, mount, known, standing, ground, terrain)
 
 
 @dataclass(frozen=True, slots=True)
