@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import os
 import select
 import signal
 import sys
@@ -26,7 +25,6 @@ if TYPE_CHECKING:
     from cloudypoints.recording.events import Triggers
     from cloudypoints.recording.intake import Intake
 
-_NICE = 5
 _DEFAULT_STATUS = "tcp://127.0.0.1:5558"
 _COLUMNS = ("file", "state", "events", "received", "written", "size", "lost", "not written")
 _LAST_S = 0.3  # of silence, before what was on its way counts as arrived
@@ -159,6 +157,7 @@ def record(options: argparse.Namespace) -> int:
     from cloudypoints.recording import Recorder
     from cloudypoints.recording.events import Triggers
     from cloudypoints.recording.intake import Intake
+    from cloudypoints.recording.priority import come_second
 
     settings = settings_from(options)
     triggers = Triggers(options.when_nearer, tuple(options.when_zone))
@@ -176,7 +175,7 @@ def record(options: argparse.Namespace) -> int:
     ):
         session = _Session(intake, recorder, triggers, beacon)
         session.until_eof, session.quiet = options.until_eof, options.quiet
-        os.nice(_NICE)  # of this thread: the node comes first, and what empties the sockets
+        come_second()
         with _signals(session):
             session.until(Deadline(options.seconds), show)
         if options.video and not any(topic.startswith("video/") for topic in recorder.topics):
