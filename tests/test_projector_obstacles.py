@@ -169,6 +169,10 @@ def test_another_thing_is_no_other_part_of_the_same():
         closing.update(45.0 - frame, frame * 100_000_000, 46.0 - frame)
     told = [closing.update(20.0, frame * 100_000_000) for frame in range(12, 14)]
     assert all(math.isnan(one.rate_mps) for one in told)
+    for frame in range(14, 30):  # and another one still, over the next crest
+        near_m = 60.0 - frame
+        last = closing.update(near_m, frame * 100_000_000, near_m + 1.5)
+    assert last.ttc_s == pytest.approx(near_m / 10, rel=0.02)
 
 
 @pytest.mark.parametrize(

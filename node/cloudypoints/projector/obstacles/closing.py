@@ -65,15 +65,13 @@ class ClosingFilter:
             return Closing()
         behind_m = part_m - distance_m if math.isfinite(part_m) else 0.0
         if self._taken == 0:
-            self._behind_m = behind_m
             self._begin_at(distance_m + behind_m)
         else:
             self._predict(passed_s)
             changed = (behind_m == 0) != (self._behind_m == 0)
             self._mean[0] += behind_m - self._behind_m if changed else 0.0
-            self._behind_m = behind_m
             self._take(distance_m + behind_m, another_part=changed)
-        self._stamp_ns = stamp_ns
+        self._behind_m, self._stamp_ns = behind_m, stamp_ns
         return self._told()
 
     def coast(self, stamp_ns: int) -> Closing:

@@ -55,7 +55,7 @@ class Rows:
     def steepness(self, matrix: Matrix, slope: float) -> Floats:
         """(h,) how much a metre of depth goes up above ground of this slope, at the least."""
         x, y, z = matrix[2, :3]
-        up = (x * self.x).min(axis=0) + (y * self.y).min(axis=0) + z
+        up = np.minimum(*(x * self.x)) + np.minimum(*(y * self.y)) + z
         return np.asarray(up - slope * self.length)
 
 

@@ -54,15 +54,16 @@ def nearest_thing(scene: Scene, near: Nearest, pixel: np.ndarray, range_m: np.nd
 
 def _whole(scene: Scene, seed: int) -> np.ndarray:
     """The standing pixels that hang together with this one."""
-    height, width = scene.tables.square.shape
-    image = np.full(height * width, _NOWHERE, np.float32)
-    image[scene.standing.index] = np.log(scene.standing.range_m)
-    mask = np.zeros((height + 2, width + 2), np.uint8)
-    row, column = divmod(int(scene.standing.index[seed]), width)
+    width, standing = scene.tables.square.shape[1], scene.standing
+    top, bottom = int(standing.index[0]) // width, int(standing.index[-1]) // width
+    index = standing.index - top * width  # only the rows in which anything stands
+    image = np.full((bottom + 1 - top, width), _NOWHERE, np.float32)
+    image.ravel()[index] = np.log(standing.range_m)
+    mask = np.zeros((len(image) + 2, width + 2), np.uint8)
+    row, column = divmod(int(index[seed]), width)
     flags = 8 | cv2.FLOODFILL_MASK_ONLY | (255 << 8)
-    picture = image.reshape(height, width)
-    cv2.floodFill(picture, mask, (column, row), 0, loDiff=_STEP, upDiff=_STEP, flags=flags)
-    return np.flatnonzero(mask[1:-1, 1:-1].ravel().take(scene.standing.index))
+    cv2.floodFill(image, mask, (column, row), 0, loDiff=_STEP, upDiff=_STEP, flags=flags)
+    return np.flatnonzero(mask[1:-1, 1:-1].ravel().take(index))
 
 
 def _extent(scene: Scene, whole: np.ndarray, bearing_rad: float) -> tuple[float, float]:
