@@ -40,6 +40,7 @@ from streets import HEADER, MOUNT, ORANGE, Clock, Told, obstacles, wall
 
 FOOT_M = np.zeros(3)
 SIZE_PX = (1280, 720)
+ROOM = Box(0, 0, 1260, 640)
 PLAYING = PlayState("drive.mp4", True, False, 1.0, False, 5.0, 0.0, 20.0, 100, 0, "media")
 
 
@@ -220,7 +221,7 @@ def test_the_strip_has_a_row_for_each_camera_and_counts_those_without_room():
 def test_the_camera_s_picture_and_depth_are_drawn_as_wide_as_their_panel():
     image = Image(HEADER, np.full((60, 80, 3), ORANGE, np.uint8))
     depth = Depth(HEADER, np.full((60, 80), 8.0, np.float32))
-    shown = dict(insets.pictures(feed_of(image=image, depth=depth, obstacles=obstacles()), 640))
+    shown = dict(insets.pictures(feed_of(image=image, depth=depth, obstacles=obstacles()), ROOM))
     assert set(shown) == {"picture", "depth"}
     assert shown["picture"].shape == (225 + 24, insets.PANEL_PX, 3)
     assert (shown["picture"] == ORANGE).all(axis=-1).mean() > 0.5
@@ -229,7 +230,7 @@ def test_the_camera_s_picture_and_depth_are_drawn_as_wide_as_their_panel():
 @pytest.mark.parametrize("depth_m", [np.full((4, 6), np.nan), np.zeros((0, 0)), np.ones((900, 2))])
 def test_depth_of_any_kind_has_a_panel(depth_m):
     depth = Depth(HEADER, depth_m.astype(np.float32))
-    (panel,) = insets.pictures(feed_of(depth=depth), 640)
+    (panel,) = insets.pictures(feed_of(depth=depth), ROOM)
     assert panel[1].shape[1] == insets.PANEL_PX
 
 

@@ -18,6 +18,7 @@ from cloudypoints.messages import (
     Scale,
     Status,
 )
+from cloudypoints.picture.canvas import Box
 from cloudypoints.viewer import insets
 from cloudypoints.viewer.feeds import Feeds
 from cloudypoints.viewer.overlay import Overlay
@@ -25,6 +26,7 @@ from cloudypoints.viewer.words import facts, notice, remark
 from streets import HEADER, ORANGE, Told, obstacles, wall
 
 SIZE_PX = (1280, 720)
+ROOM = Box(0, 0, 1260, 640)
 RELATIVE = Relative(HEADER, np.tile(np.arange(80, dtype=np.float32), (60, 1)), "inverse")
 MASK = Mask(HEADER, np.full((60, 80), 255, np.uint8))
 LABELS = Labels(HEADER, np.full((60, 80), 7, np.uint8))
@@ -50,7 +52,7 @@ def without_cloud(**said):
 )
 def test_what_a_model_without_metres_gives_is_seen_large_and_named(said, panels, words):
     feed, feeds = without_cloud(**said)
-    shown = insets.pictures(feed, 640)
+    shown = insets.pictures(feed, ROOM)
     assert [name for name, _ in shown] == panels
     assert all(canvas.shape[1] > insets.PANEL_PX for _, canvas in shown)
     assert remark(feeds) == f"front: {words} without metres, so no points"
@@ -67,6 +69,17 @@ def test_what_a_model_without_metres_gives_is_seen_large_and_named(said, panels,
     for name in ("remark", *panels):
         places[name].inset(1).of(taken)[:] += 1
     assert taken.max() == 1
+
+
+@pytest.mark.parametrize("size_px", [(480, 360), (320, 640), (1280, 720)])
+def test_in_a_small_window_the_pictures_are_as_small_as_they_must(size_px):
+    feed, feeds = without_cloud(relative=RELATIVE, image=IMAGE)
+    overlay = Overlay(size_px=size_px)
+    overlay.say(feeds, feed.seen_s, size_px[0])
+    overlay.show(feed)
+    places = overlay.places(*size_px)
+    assert {"picture", "relative"} <= set(places)
+    assert ("remark" in places) == (size_px[0] == 1280)
 
 
 def test_pictures_that_wait_for_something_say_for_what():

@@ -66,7 +66,7 @@ class Glass:
         """Each picture in its place, the scene in what is left."""
         rect, scaling = self._window.content_rect, self._window.scaling
         size_px = (self.width_px, max(1, round(rect.height / scaling)))
-        overlay.height_px = size_px[1]
+        overlay.size_px = size_px
         places = overlay.places(*size_px)
         self._scene_widget.frame = self._rect(overlay.scene(*size_px))
         self._place_plates(context, list(places.values()))

@@ -93,16 +93,16 @@ def foot(words: str, width_px: int, play: PlayState | None) -> Canvas:
     return canvas
 
 
-def pictures(feed: Feed, high_px: int) -> list[tuple[str, Canvas]]:
+def pictures(feed: Feed, room: Box) -> list[tuple[str, Canvas]]:
     """What lies on the camera's grid, as far as it has come; where there are no points, as large as
-    all of it fits into `high_px`.
+    all of it fits into the room.
 
     Its picture, the nearest obstacle marked and the foreground tinted, nearness without metres,
     depth; foreground and categories where they are not seen otherwise.
     """
     panels = _panels(feed)
     aspects = [shape[0] / max(1, shape[1]) for _, shape, _ in panels]
-    width = PANEL_PX if feed.cloud is not None else _wide_px(aspects, high_px)
+    width = PANEL_PX if feed.cloud is not None else _wide_px(aspects, room)
     return [(name, _picture(shape, width, draw)) for name, shape, draw in panels]
 
 
@@ -128,10 +128,11 @@ def _panels(feed: Feed) -> list[tuple[str, tuple[int, ...], Callable[[Canvas], N
     return found
 
 
-def _wide_px(aspects: Sequence[float], high_px: int) -> int:
+def _wide_px(aspects: Sequence[float], room: Box) -> int:
     """Width of panels that are all there is to be seen, so that they fit under each other."""
-    free_px = high_px - len(aspects) * _PANEL_FOOT_PX
-    return min(max(int(free_px / max(sum(aspects), 0.1)), _LEAST_PX), _WIDE_PX)
+    free_px = room.height - len(aspects) * _PANEL_FOOT_PX
+    wide_px = min(int(free_px / max(sum(aspects), 0.1)), room.width, _WIDE_PX)
+    return max(wide_px, _LEAST_PX)
 
 
 def legend(mode: str) -> Canvas | None:

@@ -64,7 +64,7 @@ class Offscreen:
     def __init__(self, open3d: ModuleType, feeds: Feeds, film: Film) -> None:
         """`open3d` as `open_offscreen` gives it."""
         self.feeds, self._film = feeds, film
-        self._overlay = Overlay(height_px=film.size_px[1])
+        self._overlay = Overlay(size_px=film.size_px)
         self._eye: Eye | None = None
         with quiet_stdout():
             self._renderer = open3d.visualization.rendering.OffscreenRenderer(*film.size_px)

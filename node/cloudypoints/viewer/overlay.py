@@ -28,8 +28,9 @@ class Overlay:
 
     pictures_on: bool = True
     keys_on: bool = False
-    height_px: int = 720  # of the window, for which the pictures are drawn
+    size_px: tuple[int, int] = (1280, 720)  # of the window, for which the pictures are drawn
     canvases: dict[str, Canvas] = field(default_factory=dict)
+    points_there: bool = True  # of the camera whose pictures these are: they need room, too
     shown_s: float = float("-inf")  # when the pictures were drawn by `follow`
 
     def say(self, feeds: Feeds, now_s: float, width_px: int) -> str:
@@ -57,9 +58,10 @@ class Overlay:
 
     def show(self, feed: Feed | None) -> None:
         """Bring the pictures of this camera up to date."""
-        high_px = self.scene(1, self.height_px).height - 2 * _MARGIN_PX
+        scene = self.scene(*self.size_px).inset(_MARGIN_PX)
         shown = feed if self.pictures_on else None
-        found = {} if shown is None else dict(insets.pictures(shown, high_px))
+        found = {} if shown is None else dict(insets.pictures(shown, scene))
+        self.points_there = shown is None or shown.cloud is not None
         for name in PANELS:
             self._put(name, found.get(name))
 
@@ -74,8 +76,9 @@ class Overlay:
             if name in self.canvases:
                 high, wide = self.canvases[name].shape[:2]
                 y = scene.y + round(share * (scene.height - high))
-                x = max(0, min((width_px - wide) // 2, free_px - wide - _MARGIN_PX))
-                boxes[name] = Box(x, y, wide, high)
+                x = min((width_px - wide) // 2, free_px - wide - _MARGIN_PX)
+                # Beside the pictures where there is room; a remark is not worth covering them.
+                boxes[name] = Box(x if name == "remark" else max(0, x), y, wide, high)
         inside = (width_px, height_px)
         return {
             name: box
@@ -100,8 +103,7 @@ class Overlay:
         for name in PANELS:
             if name in self.canvases:
                 high, wide = self.canvases[name].shape[:2]
-                points_px = _LEAST_SCENE_PX if wide <= insets.PANEL_PX else 0
-                if scene.width < wide + points_px:
+                if scene.width < wide + (_LEAST_SCENE_PX if self.points_there else 0):
                     continue
                 boxes[name] = Box(scene.width - wide - _MARGIN_PX, y, wide, high)
                 y += high - 1  # their edges lie on each other
