@@ -186,8 +186,9 @@ def test_a_foot_is_hidden_where_the_ground_ends_well_before_it(distance_m, groun
 def test_the_top_of_the_nearest_thing_is_what_is_highest_of_it_alone():
     nothing = np.zeros(0, np.float32)
     assert math.isnan(top_m(nothing, nothing, 10.0))
-    distance_m = np.array([10.0] * 20 + [10.8] * 20 + [30.0] * 20, np.float32)
-    height_m = np.array([0.5] * 20 + [1.4] * 20 + [2.4] * 20, np.float32)
+    parts = {2.0: 2.4, 10.0: 0.5, 10.8: 1.4, 30.0: 2.4}  # rain, bumper, window, a tree behind
+    distance_m = np.repeat(np.array(list(parts), np.float32), 20)
+    height_m = np.repeat(np.array(list(parts.values()), np.float32), 20)
     assert top_m(distance_m, height_m, 10.0) == pytest.approx(10.8)
 
 

@@ -14,6 +14,7 @@ import numpy as np
 from cloudypoints.geometry import Floats
 
 _FOOT = 0.8  # of its distance: ground seen no farther than this does not show its foot
+_BEFORE = 0.95  # of the nearest distance: what is nearer are strays that do not count
 _DEEP_M = 2.0  # behind its nearest point: what is as near belongs to it
 _TOP_M, _STRAYS = 0.35, 3  # how much of it is its top, and pixels that may stick out of it
 
@@ -25,7 +26,7 @@ def foot_is_hidden(distance_m: float, ground_m: float) -> bool:
 
 def top_m(distance_m: Floats, height_m: Floats, nearest_m: float) -> float:
     """How far the top of the nearest thing is, by the distances and heights of pixels (N,)."""
-    mine = distance_m < nearest_m + _DEEP_M
+    mine = (distance_m > _BEFORE * nearest_m) & (distance_m < nearest_m + _DEEP_M)
     distance_m, height_m = distance_m[mine], height_m[mine]
     if not len(height_m):
         return math.nan

@@ -23,6 +23,7 @@ from cloudypoints.projector.obstacles.tables import (
     Matrix,
     ObstacleTables,
     ranges_of,
+    square_of,
     thin,
     ups_of,
 )
@@ -76,7 +77,7 @@ class Lookout:
 
     def __init__(self, tables: ObstacleTables) -> None:
         self._tables = tables
-        shape = tables.square.shape
+        shape = tables.first_cell.shape
         self._depth_m, self._up, self._height_m = np.empty((3, *shape), np.float32)
         self._labels = np.empty(shape, np.uint8)
 
@@ -131,8 +132,9 @@ class _Part:
     def of(cls, grid: _Grid, top: int) -> _Part:
         """Of the rows from `top` on."""
         tables, step = grid.tables, grid.tables.ground_step
-        depth_m, height_m = (g[top:, ::step].copy() for g in (grid.depth_m, grid.height_m))
-        up = ups_of(tables.part_rays[:, top:], grid.matrix)
+        depth_m, up, height_m = (
+            whole[top:, ::step].copy() for whole in (grid.depth_m, grid.up, grid.height_m)
+        )
         range_m = ranges_of(depth_m, up, tables.part_square[top:])
         cell = tables.cells_of(range_m, tables.part_first_cell[top:])
         lying = lying_in(range_m, height_m, tables)
@@ -141,7 +143,7 @@ class _Part:
     def lies(self, pixel: Indices) -> NDArray[np.bool_]:
         """Whether these pixels (N,) of the whole grid show something flat."""
         tables = self.grid.tables
-        place = pixel - self.top * tables.square.shape[1]  # a row is a whole number of steps
+        place = pixel - self.top * tables.first_cell.shape[1]  # a row is a whole number of steps
         lies = self.lying.ravel().take(place // tables.ground_step, mode="clip")
         return np.asarray(lies & (place >= 0))
 
@@ -176,8 +178,8 @@ def _standing(grid: _Grid, part: _Part, terrain: Terrain) -> Pixels:
     tables, settings = grid.tables, grid.tables.settings
     low, high = np.float32(settings.min_height_m), np.float32(settings.max_height_m)
     index = _candidates(grid, terrain)
-    depth_m, rays = grid.depth_m.take(index), [ray.take(index) for ray in tables.rays]
-    range_m = ranges_of(depth_m, grid.up.take(index), tables.square.take(index))
+    depth_m, (x, y) = grid.depth_m.take(index), (ray.take(index) for ray in tables.rays)
+    range_m = ranges_of(depth_m, grid.up.take(index), square_of(x, y))
     cell = tables.cells_of(range_m, tables.first_cell.take(index)).astype(np.intp)
     height_m = grid.height_m.take(index) - terrain.height_m.take(cell, mode="clip")
     stands = height_m < high
@@ -191,7 +193,7 @@ def _standing(grid: _Grid, part: _Part, terrain: Terrain) -> Pixels:
     behind = np.flatnonzero(stands & terrain.behind.take(cell, mode="clip"))
     stands[behind] = ~part.lies(index.take(behind))  # but how high, nobody knows
     chosen = np.flatnonzero(stands)
-    forward_m, left_m = _places_m(depth_m, rays, grid.matrix)
+    forward_m, left_m = _places_m(depth_m, (x, y), grid.matrix)
     return Pixels(
         index.take(chosen),
         cell.take(chosen),

@@ -22,6 +22,7 @@ _STRONG = 3.0  # times the pixels needed are believed at once
 _WEAK = 0.5  # times them keep what was reported
 _REACH = 0.1  # of its range: how far a thing may be from where it was
 _REACH_BINS = 4  # the same in bins, which are at most 1 / 32 of their range
+_KERNELS = [np.ones((2 * groups + 1, 2 * _REACH_BINS + 1), np.uint8) for groups in (0, 1)]
 _GAP_S = 1.0  # a longer step between frames is another scene
 _ASIDE_MPS = 15.0  # things move no faster across the view, as the camera's own way makes them
 
@@ -133,5 +134,5 @@ class Steady:
 
 def _spread(marked: Bools, groups: int) -> Bools:
     """What is marked (G, B), by so many groups and by the bins within reach."""
-    kernel = np.ones((2 * groups + 1, 2 * _REACH_BINS + 1), np.uint8)
-    return np.asarray(cv2.dilate(marked.view(np.uint8), kernel), np.uint8).view(np.bool_)
+    spread = cv2.dilate(marked.view(np.uint8), _KERNELS[groups])
+    return np.asarray(spread, np.uint8).view(np.bool_)

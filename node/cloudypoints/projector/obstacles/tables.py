@@ -67,7 +67,6 @@ class ObstacleTables:
     camera: Camera  # of the thinned grid
     step: int
     rays: Floats  # (2, h, w): x / z and y / z
-    square: Floats  # (h, w), of the ray's length
     first_cell: Cells  # (h, w), what makes a cell of a bin: of the sector that a pixel looks into
     rows: Rows
     part_rays: Floats  # (2, h, w / ground_step), of the columns that show the ground
@@ -89,7 +88,7 @@ class ObstacleTables:
         fewer: Floats = np.ascontiguousarray(rays[..., step // 2 :: step, step // 2 :: step])
         sector, bearings_rad = _sectors(thinned, fewer, settings)
         bin_m = _bin_edges(settings.max_range_m)
-        square = fewer[0] ** 2 + fewer[1] ** 2 + 1
+        square = square_of(*fewer)
         first_cell: Cells = sector * np.int32(len(bin_m) - 1) - np.int32(_first_bin())
         ground_step = _ground_step(thinned, len(bearings_rad))
         return cls(
@@ -97,7 +96,6 @@ class ObstacleTables:
             camera=thinned,
             step=step,
             rays=fewer,
-            square=square,
             first_cell=first_cell,
             rows=Rows.of(fewer),
             part_rays=np.ascontiguousarray(fewer[..., ::ground_step]),
@@ -158,6 +156,14 @@ def ups_of(rays: Floats, matrix: Matrix, out: Floats | None = None) -> Floats:
     """How far up a metre of depth goes along rays (2, h, w)."""
     x, y, z = matrix[2, :3]
     return np.asarray(cv2.addWeighted(rays[0], x, rays[1], y, z, dst=out), np.float32)
+
+
+def square_of(x: Floats, y: Floats) -> Floats:
+    """Of the length of rays x / z and y / z."""
+    square = x * x
+    square += y * y
+    square += 1
+    return square
 
 
 def ranges_of(depth_m: Floats, up: Floats, square: Floats) -> Floats:

@@ -54,7 +54,7 @@ def nearest_thing(scene: Scene, near: Nearest, pixel: np.ndarray, range_m: np.nd
 
 def _whole(scene: Scene, seed: int) -> np.ndarray:
     """The standing pixels that hang together with this one."""
-    width, standing = scene.tables.square.shape[1], scene.standing
+    width, standing = scene.tables.first_cell.shape[1], scene.standing
     top, bottom = int(standing.index[0]) // width, int(standing.index[-1]) // width
     index = standing.index - top * width  # only the rows in which anything stands
     image = np.full((bottom + 1 - top, width), _NOWHERE, np.float32)
