@@ -6,6 +6,7 @@ import os
 import platform
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import cv2
@@ -166,6 +167,12 @@ def test_memory_is_watched_until_the_process_ends():
     process.communicate(b"\n")
     with pytest.raises(NoMessage, match=f"process {process.pid} ended"):
         memory.watched(process.pid, 0.3)
+
+
+def test_how_much_a_process_worked_is_its_own_processor_time():
+    before_s = time.process_time()
+    told_s = memory.worked_s(os.getpid())
+    assert before_s - 0.05 <= told_s <= time.process_time() + 0.05
 
 
 def test_a_plot_is_of_one_memory(capsys):

@@ -126,6 +126,12 @@ def resident_mb(pid: int) -> float:
     return pages * os.sysconf("SC_PAGE_SIZE") / 1e6
 
 
+def worked_s(pid: int) -> float:
+    """The processor time of a process so far: one that was starved shows nothing of its memory."""
+    fields = Path(f"/proc/{pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()
+    return sum(map(int, fields[11:13])) / os.sysconf("SC_CLK_TCK")
+
+
 def growth_mb_per_h(times_s: Floats, sizes_mb: Floats) -> float:
     """The slope of a line through all but the first third, in which a node finds its size."""
     late = times_s >= times_s[-1] / 3
