@@ -7,6 +7,7 @@ import shutil
 import signal
 import threading
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -62,22 +63,28 @@ class _Killer:
     """Kills one worker in the middle of its drive."""
 
     def __init__(self) -> None:
-        self._once = threading.Lock()
+        self._lock = threading.Lock()  # guards `_killed`
+        self._killed = False
 
-    def look(self, _job: Job, frames: int) -> None:
+    def look(self, job: Job, frames: int) -> None:
         """Called with each word of a worker, by several threads."""
-        if frames >= _KILL_AT and self._once.acquire(blocking=False):
-            os.kill(_a_worker(), signal.SIGKILL)
+        with self._lock:
+            worker = _worker_at(job) if frames >= _KILL_AT and not self._killed else None
+            if worker is not None:
+                os.kill(worker, signal.SIGKILL)
+                self._killed = True
 
 
-def _a_worker() -> int:
-    """The number of a process of ours that is one; Linux alone tells."""
+def _worker_at(job: Job) -> int | None:
+    """The number of the process of ours that is writing its recording; Linux alone tells."""
+    part = f"{job.out.stem}.part.mcap"
     children = (path.read_text("ascii") for path in Path("/proc/self/task").glob("*/children"))
-    return next(
-        int(number)
-        for number in " ".join(children).split()
-        if b"processing.worker" in Path("/proc", number, "cmdline").read_bytes()
-    )
+    for number in " ".join(children).split():
+        with suppress(OSError):  # it has ended, or closed a file, since
+            files = Path("/proc", number, "fd").iterdir()
+            if any(file.readlink().name == part for file in files):
+                return int(number)
+    return None
 
 
 def _ignore(_job: Job, _frames: int) -> None:
