@@ -122,7 +122,7 @@ class ClosingFilter:
         self._learn(surprise_m, expected, distance_m)
         gain = self._covariance[:, 0] / (expected + spread)
         self._mean = self._mean + gain * surprise_m
-        self._covariance = self._covariance - np.outer(gain, self._covariance[0])
+        self._covariance = self._covariance - gain[:, None] * self._covariance[0]
         self._taken += 1
 
     def _learn(self, surprise_m: float, expected: float, distance_m: float) -> None:

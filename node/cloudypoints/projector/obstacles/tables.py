@@ -144,7 +144,8 @@ class ObstacleTables:
         """The bin of each distance; the outermost take what lies beyond them."""
         bits = np.ascontiguousarray(distance_m, np.float32).view(np.int32) >> _MANTISSA_BITS
         bits -= np.int32(_first_bin())
-        return np.clip(bits, 0, self.bins - 1, out=bits)
+        np.maximum(bits, 0, out=bits)
+        return np.minimum(bits, self.bins - 1, out=bits)
 
 
 def thin(grid: NDArray[Any], step: int, out: NDArray[Any]) -> None:

@@ -46,7 +46,7 @@ def nearest_thing(scene: Scene, near: Nearest, pixel: np.ndarray, range_m: np.nd
     near_m = standing.range_m[whole]
     front = whole[near_m <= _FRONT * near_m.min()]
     x, y = standing.forward_m[front] - scene.mount.x_m, standing.left_m[front] - scene.mount.y_m
-    bearing_rad = math.atan2(float(y.mean()), float(x.mean()))
+    bearing_rad = math.atan2(float(y.sum() / len(y)), float(x.sum() / len(x)))
     width_m, height_m = _extent(scene, whole, bearing_rad)
     category = int(np.bincount(standing.label[whole], minlength=len(Category)).argmax())
     return Thing(float(range_m[sector]), bearing_rad, width_m, height_m, category, seen=True)
