@@ -145,7 +145,8 @@ class ObstacleTables:
         bits = np.ascontiguousarray(distance_m, np.float32).view(np.int32) >> _MANTISSA_BITS
         bits -= np.int32(_first_bin())
         np.maximum(bits, 0, out=bits)
-        return np.minimum(bits, self.bins - 1, out=bits)
+        np.minimum(bits, self.bins - 1, out=bits)
+        return bits
 
 
 def thin(grid: NDArray[Any], step: int, out: NDArray[Any]) -> None:
