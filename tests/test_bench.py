@@ -161,7 +161,12 @@ def test_memory_is_drawn_over_its_minutes_a_line_for_each_process(tmp_path):
 
 
 def test_memory_is_watched_until_the_process_ends():
-    process = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
+    process = subprocess.Popen(
+        [sys.executable, "-c", "print('there', flush=True); input()"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    )
+    assert process.stdout.readline() == b"there\n"  # before, it is still a copy of this one
     looks = memory.watched_together([process.pid, os.getpid()], 0.3)
     assert all(size_mb > 1 for _, *sizes_mb in looks for size_mb in sizes_mb)
     process.communicate(b"\n")
