@@ -20,7 +20,7 @@ from cloudypoints.viewer.feeds import Feeds
 from cloudypoints.viewer.layer import size_for
 from cloudypoints.viewer.pace import EASY_S, FEWEST_POINTS, SLOWEST_S, START_POINTS, Pace
 from cloudypoints.viewer.scenery import RINGS_M, grid_segments, ring_labels, ring_segments
-from cloudypoints.viewer.words import drawn_line, facts, facts_without_cloud, notice
+from cloudypoints.viewer.words import drawn_line, facts, facts_without_cloud, notice, remark
 from streets import HEADER, Clock, Told, obstacles, wall
 
 # -------------------------------------------------------------------------------------- layer
@@ -239,6 +239,8 @@ def test_what_is_heard_falls_silent_and_comes_back_is_logged_once(caplog):
 def test_who_never_spoke_is_waited_for_by_name():
     clock = Clock()
     feeds = Feeds([Told()], clock=clock)
+    assert notice(feeds) == ""
+    assert remark(feeds) == "waiting for tcp://127.0.0.1:5556"  # at once, and calmly
     clock.now_s += 2
     assert notice(feeds) == "waiting for tcp://127.0.0.1:5556: no data for 2 s"
 

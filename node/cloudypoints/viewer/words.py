@@ -62,7 +62,9 @@ def notice(feeds: Feeds) -> str:
 
 
 def remark(feeds: Feeds) -> str:
-    """Why there are no points though pictures come; empty where there are, or may be."""
+    """Why there are no points; empty where there are."""
+    if not (feeds.all or feeds.without_cloud):
+        return _cut(f"waiting for {', '.join(feeds.endpoints)}", _NOTICE_CHARS)
     said = []
     for feed in feeds.all:
         waits = feed.awaits_cloud or isinstance(feed.lead, Image)
