@@ -28,7 +28,9 @@ examples:
   cloudypoints view --camera left --look top --colour height
   cloudypoints view --offscreen street.png              one picture, without a window or display
   cloudypoints view --offscreen street.mp4 --seconds 20
+  cloudypoints view -v                                  say what it connects to, hears, thins to
 
+Of a model without metres there are no points: its nearness, foreground or categories are shown.
 H in the window lists its keys. On a slow machine fewer points are drawn, and the window says so;
 the node is never held up. Needs the extra [viewer]; a window needs a display with OpenGL,
 --offscreen a Vulkan driver (Mesa's draws on the processor).
