@@ -10,8 +10,10 @@ from pydantic import ValidationError
 from cloudypoints.geometry import Camera, Intrinsics, Mount, directions_vehicle, rays_of
 from cloudypoints.messages import Category, Header
 from cloudypoints.projector import ObstacleFilter, ObstacleSettings, ObstacleTables, summarise
+from cloudypoints.projector.obstacles import scene
 from cloudypoints.projector.obstacles.closing import ClosingFilter
 from cloudypoints.projector.obstacles.part import foot_is_hidden, top_m
+from cloudypoints.projector.obstacles.scene import Lookout
 from cloudypoints.projector.obstacles.specks import remove_specks
 from test_projector import ground_of, with_box
 
@@ -241,6 +243,42 @@ def test_the_same_frames_give_the_same_reports_after_a_reset():
     for one, other in zip(first, again, strict=True):
         assert one.range_m.tobytes() == other.range_m.tobytes()
         assert repr(one.nearest_ttc_s) == repr(other.nearest_ttc_s)
+
+
+@pytest.mark.parametrize("size_px", [(320, 192), (321, 193), (640, 480)])
+@pytest.mark.parametrize("pitch_rad", [-0.6, 0.05, 1.0])
+def test_what_was_looked_at_before_leaves_no_trace(size_px, pitch_rad):
+    camera = Camera(Intrinsics.from_fov(*size_px, 1.2), mount=Mount(1.5, pitch_rad=pitch_rad))
+    tables = ObstacleTables.of(camera, rays_of(camera), ObstacleSettings())
+    street = ground_of(camera)
+    scenes = [with_box(camera, street, (x_m, -2, 1, 0, 6)) for x_m in (0.8, 5.0, 25.0)]
+    scenes = [scenes[0], street, scenes[2], np.full_like(street, np.nan), scenes[1]]
+    used = Lookout(tables)
+    for depth_m in scenes:
+        labels = np.where(depth_m < 5, Category.VEHICLE, Category.FLAT).astype(np.uint8)
+        old = used.look(depth_m, labels, camera.mount)
+        new = Lookout(tables).look(depth_m, labels, camera.mount)
+        for one, other in ((old.standing, new.standing), (old.ground, new.ground)):
+            for name in one.__dataclass_fields__:
+                np.testing.assert_array_equal(getattr(one, name), getattr(other, name))
+
+
+@pytest.mark.parametrize("height_m", [0.3, 1.5, 6.0])
+@pytest.mark.parametrize("pitch_rad", [-0.6, 0.0, 0.3, 1.0])
+def test_rows_that_are_left_out_hold_nothing(monkeypatch, pitch_rad, height_m):
+    mount = Mount(height_m, pitch_rad=pitch_rad, roll_rad=0.1)
+    camera = Camera(Intrinsics.from_fov(320, 192, 1.2), mount=mount)
+    tables = ObstacleTables.of(camera, rays_of(camera), ObstacleSettings())
+    random = np.random.default_rng(1)
+    noise = random.uniform(0.4, 70, (12, 20)).astype(np.float32).repeat(16, 0).repeat(16, 1)
+    for depth_m in (noise, np.fmin(noise, ground_of(camera)), ground_of(camera)):
+        cropped = Lookout(tables).look(depth_m, None, mount)
+        with monkeypatch.context() as patch:
+            patch.setattr(scene, "_tops", lambda *_: (0, 0))
+            whole = Lookout(tables).look(depth_m, None, mount)
+        for one, other in ((cropped.standing, whole.standing), (cropped.ground, whole.ground)):
+            for name in one.__dataclass_fields__:
+                np.testing.assert_array_equal(getattr(one, name), getattr(other, name))
 
 
 # --- The nearest thing ----------------------------------------------------------------------------
