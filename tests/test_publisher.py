@@ -140,9 +140,26 @@ def test_a_cloud_without_points_arrives(publisher, bulk):
 
 
 def test_nobody_listening_costs_nothing(publisher):
-    tracker = publisher.publish(Cloud(Header("front"), np.zeros((480, 640), POINT)))
-    until(lambda: tracker.done)
+    assert publisher.publish(Cloud(Header("front"), np.zeros((480, 640), POINT))) is None
     assert publisher.publish(status()) is None
+
+
+def test_numbers_run_on_while_nobody_listens(publisher):
+    for _ in range(3):
+        publisher.publish(cloud())
+    with Listener(publisher.bulk_endpoint) as listener:
+        listener.meet(publisher, labels(Header("hello")))
+        publisher.publish(cloud())
+        assert decode(listener.receive()).header.seq == 3
+
+
+def test_who_has_gone_is_no_longer_sent_to(publisher):
+    large = Cloud(Header("front"), np.zeros((480, 640), POINT))
+    for _ in range(3):
+        with Listener(publisher.bulk_endpoint) as listener:
+            listener.meet(publisher, labels(Header("hello")))
+            assert publisher.publish(large) is not None
+        until(lambda: publisher.publish(large) is None)
 
 
 # --- Zero copy and the pool -----------------------------------------------------------------------
@@ -210,12 +227,13 @@ def test_another_resolution_or_type_gets_what_fits():
     assert (wide.shape, wide.dtype) == ((8, 10), np.float32)
 
 
-def test_a_pool_and_a_publisher_reuse_memory_once_it_has_left(publisher):
+def test_a_pool_and_a_publisher_reuse_memory_once_it_has_left(publisher, bulk):
     pool, seen = publisher.buffers, set()
     for _ in range(20):
         points = pool.borrow((200, 200), POINT)
         seen.add(place_of(points))
         tracker = publisher.publish(Cloud(Header("front"), points))
+        assert decode(bulk.receive()).points.shape == (200, 200)
         until(lambda sent=tracker: sent.done)
         pool.give_back(points, tracker)
     assert len(seen) == 1

@@ -262,6 +262,32 @@ def test_who_does_not_know_of_sharing_gets_the_same_by_socket(node):
         assert (np.frombuffer(points, POINT)["z"] == 5).all()
 
 
+def test_who_listens_to_everything_is_not_told_what_others_share(node):
+    with (
+        listening(node, "cloud/front") as subscription,
+        zmq.Context() as context,
+        context.socket(zmq.SUB) as curious,
+    ):
+        curious.subscribe(b"")
+        curious.connect(node.bulk_endpoint)
+        meet(node, subscription)
+        until(lambda: send(node, 0) or curious.poll(0))
+        send(node, 5)
+        until(lambda: subscription.latest("cloud/front").header.frame == 5)
+        topics = set()
+        while curious.poll(100):
+            topics.add(curious.recv_multipart()[0])
+        assert topics == {b"cloud/front\0"}
+
+
+def test_a_sharer_that_has_gone_costs_nothing(node):
+    with listening(node, "cloud/front") as subscription:
+        meet(node, subscription)
+    points = node.buffers.borrow(SHAPE, POINT)
+    until(lambda: node._asked.total() == 0 or node.publish(Cloud(Header("front"), points)))
+    assert not node._asked
+
+
 def test_who_shares_is_told_where_the_bytes_lie_and_is_sent_none(node):
     with zmq.Context() as context, context.socket(zmq.SUB) as socket:
         for topic in (b"cloud/front\0", PREFIX + b"cloud/front\0"):

@@ -12,7 +12,7 @@ import errno
 import logging
 import math
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from types import TracebackType
 from typing import Any
@@ -24,12 +24,13 @@ from cloudypoints.errors import Closed, EndpointError
 from cloudypoints.messages import KIND_OF, TOPICS, Array, Message
 from cloudypoints.sharing import BY_REFERENCE, PREFIX, Private, Slots
 from cloudypoints.timing import utc_ns
-from cloudypoints.wire import Part, encode
+from cloudypoints.wire import Part, encode, topic_of
 
 log = logging.getLogger(__name__)
 
 DEFAULT_ENDPOINT = "tcp://127.0.0.1:5556"
 _FAST_HIGH_WATER = 1000  # messages, each of a few kilobytes
+_BULK_TOPICS = [f"{kind}/".encode() for kind, topic in TOPICS.items() if topic.lane == "bulk"]
 _LINGER_MS = 250  # for the last messages of a recording
 _COPY_BELOW_BYTES = 64 << 10  # smaller buffers are cheaper to copy than to track
 # The kernel's, towards this machine: a cloud that passes in pieces stays in the processor's caches
@@ -68,7 +69,7 @@ class Publisher:
         self._seq: Counter[tuple[str, str]] = Counter()
         self._context = zmq.Context()
         self._sockets: dict[str, Any] = {}
-        self._sharers = 0  # subscriptions to topics whose buffers are shared
+        self._asked: Counter[bytes] = Counter()  # subscriptions to bulk topics, by their beginning
         self.buffers = BufferPool()
         try:
             self._sockets["fast"] = self._bind(zmq.PUB, endpoint, _FAST_HIGH_WATER)
@@ -84,8 +85,9 @@ class Publisher:
         """Send it with its topic's next sequence number; the tracker of its large buffers, if any.
 
         Whoever owns the arrays may write to them again when the tracker (`zmq.MessageTracker`) is
-        done; None means at once. Raises WireError for what cannot be encoded (no number is used up
-        then), Closed after `close`.
+        done; None means at once. A bulk message that nobody asked for costs its number alone.
+        Raises WireError for what cannot be encoded (no number is used up then), Closed after
+        `close`.
         """
         if not self._sockets:
             raise Closed("the publisher is closed")
@@ -97,11 +99,13 @@ class Publisher:
             seq=self._seq[topic],
             ledger=replace(header.ledger, published_ns=self._clock()),
         )
-        parts = encode(replace(message, header=stamped))
+        message = replace(message, header=stamped)
+        if TOPICS[kind].lane == "fast":
+            tracker = self._send(self._sockets["fast"], encode(message))
+        else:
+            tracker = self._send_bulk(topic_of(*topic), lambda: encode(message))
         self._seq[topic] += 1
-        if TOPICS[kind].lane == "bulk":
-            return self._send_bulk(parts)
-        return self._send(self._sockets["fast"], parts)
+        return tracker
 
     def republish(self, lane: str, parts: Sequence[Any]) -> None:
         """Send a message of a recording as it is: its number and session are its own.
@@ -112,7 +116,7 @@ class Publisher:
             raise Closed("the publisher is closed")
         views = [memoryview(part) for part in parts]
         if lane == "bulk":
-            self._send_bulk(views)
+            self._send_bulk(bytes(views[0]), lambda: views)
         else:
             self._send(self._sockets[lane], views)
 
@@ -159,27 +163,47 @@ class Publisher:
             if asked[:1] not in (b"\0", b"\1"):
                 continue  # any socket may send anything up the connection
             begins, topic = asked[:1] == b"\1", asked[1:]
-            socket.setsockopt(zmq.SUBSCRIBE if begins else zmq.UNSUBSCRIBE, topic)
-            if PREFIX and topic.startswith(PREFIX):
-                self._sharers = max(0, self._sharers + (1 if begins else -1))
-                plain = topic.removeprefix(PREFIX)
-                socket.setsockopt(zmq.UNSUBSCRIBE if begins else zmq.SUBSCRIBE, plain)
+            # Everything means what can be read as it is, not what says where bytes lie.
+            for start in [topic] if topic else _BULK_TOPICS:
+                self._do_as_asked(begins, start)
 
-    def _send_bulk(self, parts: Sequence[Part]) -> Any:
-        """To all who asked for it, with the buffers or, to who shares memory, where they lie."""
-        socket = self._sockets["bulk"]
+    def _do_as_asked(self, begins: bool, topic: bytes) -> None:
+        """For the subscriber that was heard last."""
+        socket, more = self._sockets["bulk"], 1 if begins else -1
+        socket.setsockopt(zmq.SUBSCRIBE if begins else zmq.UNSUBSCRIBE, topic)
+        self._count(topic, more)
+        if PREFIX and topic.startswith(PREFIX):
+            plain = topic.removeprefix(PREFIX)
+            socket.setsockopt(zmq.UNSUBSCRIBE if begins else zmq.SUBSCRIBE, plain)
+            self._count(plain, -more)
+
+    def _count(self, topic: bytes, more: int) -> None:
+        self._asked[topic] += more
+        if not self._asked[topic]:
+            del self._asked[topic]
+
+    def _is_asked_for(self, topic: bytes) -> bool:
+        return any(n > 0 and topic.startswith(start) for start, n in self._asked.items())
+
+    def _send_bulk(self, topic: bytes, parts: Callable[[], Sequence[Part]]) -> Any:
+        """To all who asked for it, with the buffers or, to who shares memory, where they lie.
+
+        The parts are made only if anybody did.
+        """
+        socket, trackers = self._sockets["bulk"], []
         self._heed()
-        trackers = [self._send(socket, told) for told in self._told(parts)]
-        trackers.append(self._send(socket, parts))
+        if PREFIX and self._is_asked_for(PREFIX + topic):
+            trackers.append(self._send(socket, self._told(parts())))
+        if self._is_asked_for(topic):
+            trackers.append(self._send(socket, parts()))
         left = [tracker for tracker in trackers if tracker is not None]
         return zmq.MessageTracker(*left) if left else None
 
-    def _told(self, parts: Sequence[Part]) -> Iterator[list[Part]]:
+    def _told(self, parts: Sequence[Part]) -> list[Part]:
         """The message for those who share memory: where the buffers lie, or the buffers."""
-        if self._sharers:
-            topic, header, *buffers = parts
-            name, references = PREFIX + bytes(topic), self._references(buffers)
-            yield [name + BY_REFERENCE, header, *references] if references else [name, *parts[1:]]
+        topic, header, *buffers = parts
+        name, references = PREFIX + bytes(topic), self._references(buffers)
+        return [name + BY_REFERENCE, header, *references] if references else [name, *parts[1:]]
 
     def _references(self, buffers: Sequence[Part]) -> list[bytes]:
         """One for each buffer; none where they are small, or there is no memory to share."""
