@@ -12,7 +12,7 @@ from cloudypoints.masks import only, within
 from cloudypoints.messages import Array
 from cloudypoints.projector.settings import CloudSettings, GroundSettings
 
-_STRIP_PX = 160 << 10  # pixels: few enough for the caches, enough to make up for a dozen calls
+_STRIP_PX = 64 << 10  # pixels: few enough for the caches, enough to make up for a dozen calls
 
 
 def limits_bind(card: ModelCard, settings: CloudSettings, ground: GroundSettings) -> bool:
