@@ -310,6 +310,16 @@ def test_a_subscriber_on_another_machine_is_sent_everything(node):
     assert len(points) == NBYTES
 
 
+def test_a_reader_that_always_comes_too_late_is_sent_everything(node, monkeypatch):
+    """As when something else holds up its process for seconds again and again."""
+    monkeypatch.setattr(Windows, "look", lambda self, reference: None)
+    with listening(node, "cloud/front") as subscription:
+        meet(node, subscription)
+        send(node, 4)
+        until(lambda: subscription.latest("cloud/front").header.frame == 4)
+        assert (subscription.latest("cloud/front").points["x"] == 4).all()
+
+
 def test_arrays_of_anybody_s_are_shared_too(node):
     with listening(node, "image") as subscription:
         header = Header("front", ledger=Ledger(captured_ns=utc_ns()))

@@ -37,12 +37,13 @@ _PAGE = struct.Struct("<8sQ")  # a slot's own random name; how often it was writ
 _REFERENCE = struct.Struct("<II8sQQ")  # process, descriptor, name, times written, bytes
 _CONTENT_AT = 4096  # where a slot's bytes begin
 _NO_RESIZE = 0x2 | 0x4  # F_SEAL_SHRINK, F_SEAL_GROW: a reader's memory never goes away
-_REST_S = 0.4  # that a slot keeps what somebody was told of and is perhaps on the way to
+_REST_S = 1.0  # that a slot keeps what somebody was told of and is perhaps on the way to
 _RESTING_BYTES = 96 << 20  # of one length; with more, slots rest less
 _LEAST = 3  # slots of one length, however large
 _FORGET_S = 10.0  # after which the slots of a length that nobody asks for are let go
 _LONG_TOPIC = 1024  # bytes; more than any topic has
 _PATIENCE = 3  # references in a row that a reader may fail to follow
+_TOO_LATE = 40  # messages in a row: sockets wait longer for a reader that is held up for seconds
 _MAPPED = 64  # slots that a reader keeps in view
 
 
@@ -187,12 +188,13 @@ class Windows:
     def __init__(self) -> None:
         self._maps: OrderedDict[tuple[Any, ...], mmap.mmap] = OrderedDict()
         self._failed = 0  # references in a row that could not be followed
+        self._late = 0  # messages in a row that had been written over
 
     def parts(self, parts: list[memoryview]) -> list[Any] | None:
         """A message's parts as they would have been sent, with the buffers where they lie.
 
         None when it is lost: written over since, or not to be opened. Raises WireError for what is
-        no reference, OSError when none of the last few could be opened.
+        no reference, OSError when none of the last few could be opened, or was still there.
         """
         topic = parts[0][: len(PREFIX) + _LONG_TOPIC].tobytes()
         if not PREFIX or not topic.startswith(PREFIX):
@@ -208,8 +210,13 @@ class Windows:
                 raise
             return None
         self._failed = 0
-        whole = all(buffer is not None for buffer in buffers)
-        return [topic.removesuffix(BY_REFERENCE), *parts[1:2], *buffers] if whole else None
+        if any(buffer is None for buffer in buffers):
+            self._late += 1
+            if self._late >= _TOO_LATE:
+                raise OSError(f"{self._late} messages in a row were fetched too late")
+            return None
+        self._late = 0
+        return [topic.removesuffix(BY_REFERENCE), *parts[1:2], *buffers]
 
     def look(self, reference: memoryview) -> Array | None:
         """The bytes (N,), read-only, held until the array and its views are forgotten.
@@ -222,6 +229,8 @@ class Windows:
         process, descriptor, name, written, nbytes = _REFERENCE.unpack(reference)
         path = f"/proc/{process}/fd/{descriptor}"
         memory = self._mapped((process, descriptor, name), path, nbytes)
+        if _PAGE.unpack_from(memory) != (name, written):
+            return None  # at once: a reader that was held up has many such before it finds the new
         content = np.frombuffer(memory, np.uint8, nbytes, _CONTENT_AT)
         held = _opened(path)
         weakref.finalize(content, os.close, held)  # which ends the lock too

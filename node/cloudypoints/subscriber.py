@@ -197,7 +197,7 @@ class _Drain:
                     self._inbox.keep(message)
 
     def _share_no_more(self, socket: Any, error: OSError) -> None:
-        """Have everything sent: another user's node, or one in a container, shares nothing."""
+        """Have everything sent: by another user's node, one in a container, or to a slow reader."""
         if self._shared:
             log.info("%s: no shared memory (%s); all is sent", self._inbox.endpoint, error)
         for prefix in self._shared:
