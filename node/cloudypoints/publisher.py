@@ -19,6 +19,7 @@ from typing import Any
 
 import numpy as np
 import zmq
+from numpy.typing import NDArray
 
 from cloudypoints.errors import Closed, EndpointError
 from cloudypoints.messages import KIND_OF, TOPICS, Array, Message
@@ -185,19 +186,19 @@ class Publisher:
     def _is_asked_for(self, topic: bytes) -> bool:
         return any(n > 0 and topic.startswith(start) for start, n in self._asked.items())
 
-    def _send_bulk(self, topic: bytes, parts: Callable[[], Sequence[Part]]) -> Any:
+    def _send_bulk(self, topic: bytes, pack: Callable[[], Sequence[Part]]) -> Any:
         """To all who asked for it, with the buffers or, to who shares memory, where they lie.
 
-        The parts are made only if anybody did.
+        It is packed only if anybody did.
         """
-        socket, trackers = self._sockets["bulk"], []
         self._heed()
-        if PREFIX and self._is_asked_for(PREFIX + topic):
-            trackers.append(self._send(socket, self._told(parts())))
-        if self._is_asked_for(topic):
-            trackers.append(self._send(socket, parts()))
-        left = [tracker for tracker in trackers if tracker is not None]
-        return zmq.MessageTracker(*left) if left else None
+        shared = PREFIX and self._is_asked_for(PREFIX + topic)
+        plain = self._is_asked_for(topic)
+        if not (shared or plain):
+            return None
+        parts = pack()
+        forms = [self._told(parts)] if shared else []
+        return self._send(self._sockets["bulk"], *forms, *([parts] if plain else []))
 
     def _told(self, parts: Sequence[Part]) -> list[Part]:
         """The message for those who share memory: where the buffers lie, or the buffers."""
@@ -213,16 +214,18 @@ class Publisher:
         references = [self.buffers.reference(np.frombuffer(part, np.uint8)) for part in buffers]
         return references if all(references) else []
 
-    def _send(self, socket: Any, parts: Sequence[Any]) -> Any:
+    def _send(self, socket: Any, *messages: Sequence[Any]) -> Any:
+        """The tracker of all their large buffers together, if any."""
         trackers = []
-        for index, part in enumerate(parts):
-            more = zmq.SNDMORE if index < len(parts) - 1 else 0
-            if isinstance(part, bytes):
-                socket.send(part, more)
-            elif part.nbytes < _COPY_BELOW_BYTES:
-                socket.send(part.tobytes(), more)
-            else:
-                trackers.append(socket.send(part, more, copy=False, track=True))
+        for parts in messages:
+            for index, part in enumerate(parts):
+                more = zmq.SNDMORE if index < len(parts) - 1 else 0
+                if isinstance(part, bytes):
+                    socket.send(part, more)
+                elif part.nbytes < _COPY_BELOW_BYTES:
+                    socket.send(part.tobytes(), more)
+                else:
+                    trackers.append(socket.send(part, more, copy=False, track=True))
         return zmq.MessageTracker(*trackers) if trackers else None
 
 
@@ -242,24 +245,26 @@ class BufferPool:
         leaving, self._leaving = self._leaving, []
         for slot, tracker in leaving:
             self._leave(slot, tracker)
-        slot = self._slots.take(math.prod(shape) * dtype.itemsize)
+        nbytes = math.prod(shape) * dtype.itemsize
+        slot = self._slots.take(nbytes)
         self._lent[_address_of(slot.bytes)] = slot
-        array: Array = slot.bytes.view(dtype).reshape(shape)
+        array: Array = slot.bytes[:nbytes].view(dtype).reshape(shape)
         return array
 
     def give_back(self, array: Array, tracker: Any) -> None:
         """Hand it in; it is lent again when `tracker` is done (None: at once)."""
         self._leave(self._lent.pop(_address_of(array)), tracker)
 
-    def reference(self, array: Array) -> bytes:
-        """What a reader on this machine finds the content of this array by; empty: by nothing."""
-        slot = self._lent.get(_address_of(array))
-        if slot is not None and slot.bytes.nbytes == array.nbytes:
-            return slot.reference()
-        copy = self.borrow(array.shape, array.dtype)
-        copy[...] = array
-        reference = self._lent[_address_of(copy)].reference()
-        self.give_back(copy, None)
+    def reference(self, array: NDArray[np.uint8]) -> bytes:
+        """What a reader on this machine finds these bytes (N,) by; empty: by nothing."""
+        lent = self._lent.get(_address_of(array))
+        if lent is not None:
+            return lent.reference(array.nbytes)
+        slot = self._slots.take(array.nbytes)
+        reference = slot.reference(array.nbytes)
+        if reference:
+            slot.bytes[: array.nbytes] = array
+        self._slots.put(slot)
         return reference
 
     def _leave(self, slot: Private, tracker: Any) -> None:

@@ -1,11 +1,11 @@
 """Buffers that subscribers on the same machine read where they lie, without a socket's copies.
 
-A slot is a sealed memfd: a page that tells which slot it is and how often it was written, then the
-bytes. A reference names the writer's process and descriptor, what that page says, and the length;
-whoever may open the writer's descriptors can follow it. A reader holds a lock (flock, shared) for
-as long as it looks, the writer writes only what nobody holds: nothing changes under a reader's
-eyes, and the kernel itself ends the hold of a reader that dies. Linux alone has all that; elsewhere
-everything goes through the sockets.
+A slot is a sealed memfd: a page that tells which slot it is, how often it was written and how many
+bytes it holds, then the bytes. A reference names the writer's process and descriptor, and what that
+page says; whoever may open the writer's descriptors can follow it. A reader holds a lock (flock,
+shared) for as long as it looks, the writer writes only what nobody holds: nothing changes under a
+reader's eyes, and the kernel itself ends the hold of a reader that dies. Linux alone has all that;
+elsewhere everything goes through the sockets.
 """
 
 from __future__ import annotations
@@ -33,18 +33,18 @@ log = logging.getLogger(__name__)
 
 Bytes = NDArray[np.uint8]
 
-_PAGE = struct.Struct("<8sQ")  # a slot's own random name; how often it was written
+_PAGE = struct.Struct("<8sQQ")  # a slot's own random name; how often it was written; bytes in it
 _REFERENCE = struct.Struct("<II8sQQ")  # process, descriptor, name, times written, bytes
 _CONTENT_AT = 4096  # where a slot's bytes begin
 _NO_RESIZE = 0x2 | 0x4  # F_SEAL_SHRINK, F_SEAL_GROW: a reader's memory never goes away
 _REST_S = 1.0  # that a slot keeps what somebody was told of and is perhaps on the way to
-_RESTING_BYTES = 96 << 20  # of one length; with more, slots rest less
-_LEAST = 3  # slots of one length, however large
-_FORGET_S = 10.0  # after which the slots of a length that nobody asks for are let go
+_RESTING_BYTES = 96 << 20  # of one capacity; with more, slots rest less
+_LEAST, _MOST = 3, 48  # slots of one capacity, however large or small: each takes two descriptors
+_FORGET_S = 10.0  # after which the slots of a capacity that nobody asks for are let go
 _LONG_TOPIC = 1024  # bytes; more than any topic has
 _PATIENCE = 3  # references in a row that a reader may fail to follow
 _TOO_LATE = 40  # messages in a row: sockets wait longer for a reader that is held up for seconds
-_MAPPED = 64  # slots that a reader keeps in view
+_MAPPED = 256  # slots that a reader keeps in view
 
 
 def _opened(path: str) -> int:
@@ -73,36 +73,36 @@ BY_REFERENCE = b"@"  # ends a topic whose buffers are references
 
 
 class Private:
-    """Bytes of one length that no other process can see."""
+    """Bytes that no other process can see."""
 
-    def __init__(self, nbytes: int) -> None:
-        self.bytes: Bytes = np.empty(nbytes, np.uint8)
+    def __init__(self, capacity: int) -> None:
+        self.bytes: Bytes = np.empty(capacity, np.uint8)
         self.told_s = float("-inf")  # monotonic, when a reference to it was last given
 
     def renew(self) -> bool:
         """Whether it may be written."""
         return True
 
-    def reference(self) -> bytes:
-        """What a reader finds it by: nothing."""
+    def reference(self, nbytes: int) -> bytes:
+        """What a reader finds the first bytes by: nothing."""
         return b""
 
 
 class Shared(Private):
     """The same in a memfd. Raises OSError when the system gives no memory or no descriptor."""
 
-    def __init__(self, nbytes: int) -> None:
+    def __init__(self, capacity: int) -> None:
         assert sys.platform == "linux"  # or PREFIX would be empty
         self.told_s = float("-inf")
         self._name, self._written = os.urandom(8), 0
         flags = os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING
         self._descriptor = os.memfd_create("cloudypoints", flags)
         weakref.finalize(self, os.close, self._descriptor)
-        os.ftruncate(self._descriptor, _CONTENT_AT + nbytes)
+        os.ftruncate(self._descriptor, _CONTENT_AT + capacity)
         fcntl.fcntl(self._descriptor, fcntl.F_ADD_SEALS, _NO_RESIZE)
         populated = mmap.MAP_SHARED | mmap.MAP_POPULATE
-        self._memory = mmap.mmap(self._descriptor, _CONTENT_AT + nbytes, flags=populated)
-        self.bytes = np.frombuffer(self._memory, np.uint8, nbytes, _CONTENT_AT)
+        self._memory = mmap.mmap(self._descriptor, _CONTENT_AT + capacity, flags=populated)
+        self.bytes = np.frombuffer(self._memory, np.uint8, capacity, _CONTENT_AT)
 
     def renew(self) -> bool:
         """Make it free to be written; False while a reader holds it.
@@ -114,19 +114,20 @@ class Shared(Private):
         except BlockingIOError:
             return False
         self._written += 1
-        _PAGE.pack_into(self._memory, 0, self._name, self._written)
+        _PAGE.pack_into(self._memory, 0, self._name, self._written, 0)
         fcntl.flock(self._descriptor, fcntl.LOCK_UN)
         return True
 
-    def reference(self) -> bytes:
-        """What a reader finds it by, until it is renewed."""
+    def reference(self, nbytes: int) -> bytes:
+        """What a reader finds the first bytes by, until it is renewed."""
         self.told_s = monotonic_s()
-        who = os.getpid(), self._descriptor
-        return _REFERENCE.pack(*who, self._name, self._written, self.bytes.nbytes)
+        what = self._name, self._written, nbytes
+        _PAGE.pack_into(self._memory, 0, *what)
+        return _REFERENCE.pack(os.getpid(), self._descriptor, *what)
 
 
 class Slots:
-    """Memory by length, lent piece by piece; it grows while readers hold some, to a bound.
+    """Memory by capacity, lent piece by piece; it grows while readers hold some, to a bound.
 
     Beyond that what is lent is private, and goes through the sockets.
     """
@@ -135,12 +136,13 @@ class Slots:
         self._shelves: dict[int, _Shelf] = {}
 
     def take(self, nbytes: int) -> Private:
-        """A slot of this length to write to."""
-        shelf = self._shelves.get(nbytes)
+        """A slot with room for so many bytes, to write to."""
+        capacity = _capacity_for(nbytes)
+        shelf = self._shelves.get(capacity)
         if shelf is None:
             used = {n: s for n, s in self._shelves.items() if monotonic_s() < s.asked_s + _FORGET_S}
-            shelf = _Shelf(nbytes)
-            self._shelves = {**used, nbytes: shelf}
+            shelf = _Shelf(capacity)
+            self._shelves = {**used, capacity: shelf}
         return shelf.take()
 
     def put(self, slot: Private) -> None:
@@ -150,14 +152,21 @@ class Slots:
             shelf.free.append(slot)
 
 
-class _Shelf:
-    """The slots of one length, what has lain longest first."""
+def _capacity_for(nbytes: int) -> int:
+    """Up to a quarter more, so that lengths that change from frame to frame share their slots."""
+    step = 1 << max(12, nbytes.bit_length() - 3)
+    return -(-max(1, nbytes) // step) * step
 
-    def __init__(self, nbytes: int) -> None:
+
+class _Shelf:
+    """The slots of one capacity, what has lain longest first."""
+
+    def __init__(self, capacity: int) -> None:
         self.free: list[Private] = []
         self.asked_s = monotonic_s()
-        self._nbytes = nbytes
-        self._more = max(_LEAST, _RESTING_BYTES // max(1, nbytes)) if PREFIX else 0
+        self._capacity = capacity
+        most = max(_LEAST, min(_MOST, _RESTING_BYTES // capacity))
+        self._more = most if PREFIX else 0
 
     def take(self) -> Private:
         self.asked_s = monotonic_s()
@@ -175,26 +184,29 @@ class _Shelf:
         if self._more:
             self._more -= 1
             try:
-                return Shared(self._nbytes)
+                return Shared(self._capacity)
             except OSError as error:
                 self._more = 0
                 log.warning("no memory to share (%s): it goes through the sockets", error)
-        return Private(self._nbytes)
+        return Private(self._capacity)
 
 
 class Windows:
     """A reader's view of slots, each mapped once; owned by one thread."""
 
-    def __init__(self) -> None:
+    def __init__(self, asked: list[bytes]) -> None:
+        """`asked`: the topics with PREFIX that the reader's socket has subscribed to."""
+        self._asked = asked
         self._maps: OrderedDict[tuple[Any, ...], mmap.mmap] = OrderedDict()
         self._failed = 0  # references in a row that could not be followed
         self._late = 0  # messages in a row that had been written over
 
-    def parts(self, parts: list[memoryview]) -> list[Any] | None:
+    def parts(self, parts: list[memoryview], socket: Any) -> list[Any] | None:
         """A message's parts as they would have been sent, with the buffers where they lie.
 
-        None when it is lost: written over since, or not to be opened. Raises WireError for what is
-        no reference, OSError when none of the last few could be opened, or was still there.
+        None when it is lost: written over since, or not to be opened. Where that goes on, `socket`
+        asks for everything to be sent: by another user's node, one in a container, or to a reader
+        that is held up for seconds. Raises WireError for what is no reference.
         """
         topic = parts[0][: len(PREFIX) + _LONG_TOPIC].tobytes()
         if not PREFIX or not topic.startswith(PREFIX):
@@ -204,19 +216,26 @@ class Windows:
             return [topic, *parts[1:]]
         try:
             buffers = [self.look(part) for part in parts[2:]]
-        except OSError:  # of a node that has ended since, perhaps
+        except OSError as error:  # of a node that has ended since, perhaps
             self._failed += 1
             if self._failed >= _PATIENCE:
-                raise
+                self._ask_no_more(socket, str(error))
             return None
         self._failed = 0
         if any(buffer is None for buffer in buffers):
             self._late += 1
             if self._late >= _TOO_LATE:
-                raise OSError(f"{self._late} messages in a row were fetched too late")
+                self._ask_no_more(socket, f"{self._late} messages in a row were fetched too late")
             return None
         self._late = 0
         return [topic.removesuffix(BY_REFERENCE), *parts[1:2], *buffers]
+
+    def _ask_no_more(self, socket: Any, why: str) -> None:
+        if self._asked:
+            log.info("no shared memory (%s): all is sent", why)
+        for topic in self._asked:
+            socket.unsubscribe(topic)
+        self._asked = []
 
     def look(self, reference: memoryview) -> Array | None:
         """The bytes (N,), read-only, held until the array and its views are forgotten.
@@ -226,10 +245,11 @@ class Windows:
         """
         if reference.nbytes != _REFERENCE.size:
             raise WireError(f"reference of {reference.nbytes} bytes; expected {_REFERENCE.size}")
-        process, descriptor, name, written, nbytes = _REFERENCE.unpack(reference)
+        process, descriptor, *what = _REFERENCE.unpack(reference)
+        name, _, nbytes = what
         path = f"/proc/{process}/fd/{descriptor}"
         memory = self._mapped((process, descriptor, name), path, nbytes)
-        if _PAGE.unpack_from(memory) != (name, written):
+        if [*_PAGE.unpack_from(memory)] != what:
             return None  # at once: a reader that was held up has many such before it finds the new
         content = np.frombuffer(memory, np.uint8, nbytes, _CONTENT_AT)
         held = _opened(path)
@@ -238,27 +258,30 @@ class Windows:
             fcntl.flock(held, fcntl.LOCK_SH | fcntl.LOCK_NB)
         except BlockingIOError:  # at this very moment it is being renewed
             return None
-        return content if _PAGE.unpack_from(memory) == (name, written) else None
+        return content if [*_PAGE.unpack_from(memory)] == what else None
 
     def _mapped(self, key: tuple[Any, ...], path: str, nbytes: int) -> mmap.mmap:
         """Of a descriptor of its own: a map keeps that open, and would keep its lock."""
         memory = self._maps.pop(key, None)
-        if memory is None or len(memory) != _CONTENT_AT + nbytes:
+        if memory is None:
             descriptor = _opened(path)
             try:
-                memory = _map_of(descriptor, _CONTENT_AT + nbytes)
+                memory = _map_of(descriptor)
             finally:
                 os.close(descriptor)
+        if len(memory) < _CONTENT_AT + nbytes:
+            raise OSError("a slot of fewer bytes")
         self._maps[key] = memory
         if len(self._maps) > _MAPPED:
             self._maps.popitem(last=False)
         return memory
 
 
-def _map_of(descriptor: int, nbytes: int) -> mmap.mmap:
-    """Raises OSError unless it is a slot of this length, sealed against becoming shorter."""
+def _map_of(descriptor: int) -> mmap.mmap:
+    """Raises OSError unless it is a slot, sealed against becoming shorter."""
     sealed = fcntl.fcntl(descriptor, fcntl.F_GET_SEALS)  # EINVAL for anything but a memfd
-    if sealed & _NO_RESIZE != _NO_RESIZE or os.fstat(descriptor).st_size != nbytes:
+    size = os.fstat(descriptor).st_size
+    if sealed & _NO_RESIZE != _NO_RESIZE or size < _CONTENT_AT:
         raise OSError("not a slot")
     populated = mmap.MAP_SHARED | mmap.MAP_POPULATE
-    return mmap.mmap(descriptor, nbytes, flags=populated, prot=mmap.PROT_READ)
+    return mmap.mmap(descriptor, size, flags=populated, prot=mmap.PROT_READ)

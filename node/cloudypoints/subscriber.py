@@ -131,7 +131,7 @@ class _Drain:
         self._inbox = inbox
         self._context = context
         self._sockets = sockets
-        self._windows, self._shared = Windows(), shared
+        self._windows = Windows(shared)
         self._woken, self._wake = context.socket(zmq.PAIR), context.socket(zmq.PAIR)
         self._woken.bind("inproc://wake")
         self._wake.connect("inproc://wake")
@@ -184,25 +184,15 @@ class _Drain:
             except zmq.Again:
                 return
             try:
-                parts = self._windows.parts([frame.buffer for frame in frames])
+                parts = self._windows.parts([frame.buffer for frame in frames], socket)
                 message = decode(parts) if parts else None
             except VersionError:
                 raise
             except WireError as error:
                 self._inbox.count_malformed(error)
-            except OSError as error:
-                self._share_no_more(socket, error)
             else:
                 if message is not None:  # or its number will be missing, which counts as lost
                     self._inbox.keep(message)
-
-    def _share_no_more(self, socket: Any, error: OSError) -> None:
-        """Have everything sent: by another user's node, one in a container, or to a slow reader."""
-        if self._shared:
-            log.info("%s: no shared memory (%s); all is sent", self._inbox.endpoint, error)
-        for prefix in self._shared:
-            socket.unsubscribe(prefix)
-        self._shared = []
 
 
 def connect_lanes(

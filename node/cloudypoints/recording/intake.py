@@ -65,8 +65,8 @@ class Intake:
         self.connected = threading.Event()  # set when every lane has been connected once
         self._endpoints = {"fast": endpoint, "bulk": bulk_endpoint or bulk_beside(endpoint)}
         self._topics = topics
-        self._windows = Windows()
         self._shared = shared_prefixes(topics) if is_local(self._endpoints["bulk"]) else []
+        self._windows = Windows(self._shared)
         self._most_bytes = most_bytes
         self._sockets: list[Any] = []
         self._monitors: list[Any] = []
@@ -168,15 +168,9 @@ class Intake:
     def _parts(self, parts: list[memoryview], socket: Any) -> list[Any] | None:
         """With the buffers where they lie; None when they are lost, as the topic's gap will say."""
         try:
-            return self._windows.parts(parts)
+            return self._windows.parts(parts, socket)
         except WireError:
             return list(parts)  # for the recorder to count as malformed
-        except OSError as error:
-            log.info("no shared memory (%s); all is sent", error)
-            for prefix in self._shared:
-                socket.unsubscribe(prefix)
-            self._shared = []
-            return None
 
     def _keep(self, parcel: Parcel) -> None:
         topic = bytes(parcel.parts[0])

@@ -39,6 +39,7 @@ from cloudypoints.picture.canvas import (
     WARN,
     Box,
     Canvas,
+    Colour,
     Style,
     dot,
     fill,
@@ -175,19 +176,21 @@ def keys() -> Canvas:
 
 def warning(words: str) -> Canvas:
     """What must not be overlooked."""
-    canvas = _blank(text_width(words, _LOUD) + 40, 52)
-    fill(canvas, PANEL)
-    canvas[[0, -1]] = canvas[:, [0, -1]] = BAD
-    write(canvas, words, (canvas.shape[1] / 2, 34), _LOUD, align=CENTRE)
-    return canvas
+    return _plate(words, _LOUD, BAD, (52, 34))
 
 
 def remark(words: str) -> Canvas:
     """What explains what is seen."""
-    canvas = _blank(text_width(words, _CALM) + 40, 40)
+    return _plate(words, _CALM, WARN, (40, 26))
+
+
+def _plate(words: str, style: Style, edge: Colour, rows_px: tuple[int, int]) -> Canvas:
+    """Words in a frame of this colour; `rows_px`: its height, and where the words stand."""
+    height_px, base_px = rows_px
+    canvas = _blank(text_width(words, style) + 40, height_px)
     fill(canvas, PANEL)
-    canvas[[0, -1]] = canvas[:, [0, -1]] = WARN
-    write(canvas, words, (canvas.shape[1] / 2, 26), _CALM, align=CENTRE)
+    canvas[[0, -1]] = canvas[:, [0, -1]] = edge
+    write(canvas, words, (canvas.shape[1] / 2, base_px), style, align=CENTRE)
     return canvas
 
 
