@@ -23,6 +23,7 @@ from cloudytools.evaluate import (
     flicker,
     lidar,
     obstacle_command,
+    street,
 )
 
 _COLUMNS = {
@@ -108,6 +109,7 @@ def _parser() -> argparse.ArgumentParser:
     obstacle_command.add(commands)
     categories.add(commands)
     flicker.add(commands)
+    street.add(commands)
     return parser
 
 

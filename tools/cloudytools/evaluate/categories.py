@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -46,6 +46,7 @@ Needs ai-edge-litert (pip install ai-edge-litert); a mask is a picture of one ch
 """
 
 Labels = NDArray[np.uint8]
+Label = Callable[[NDArray[np.uint8]], Labels]  # categories of a picture
 
 
 @dataclass(slots=True)
@@ -62,6 +63,11 @@ class Agreement:
         counted = reference != _LEFT_OPEN
         self.confusion += metrics.confusion(said, reference, len(Category), counted)
         self.pictures += 1
+
+    def add_all(self, other: Agreement) -> None:
+        """Those of other pictures too."""
+        self.confusion += other.confusion
+        self.pictures += other.pictures
 
     @property
     def mean_iou(self) -> float:
@@ -111,6 +117,10 @@ class ReferenceNetwork:
         self._interpreter.invoke()
         ids = self._interpreter.get_tensor(self._output["index"])
         return np.asarray(ids.reshape(height, width), np.uint8)
+
+    def categories(self, picture: NDArray[np.uint8]) -> Labels:
+        """The same as categories."""
+        return categories_of(self.train_ids(picture))
 
 
 def categories_of(train_ids: NDArray[np.uint8]) -> Labels:
@@ -176,25 +186,35 @@ def run(chosen: argparse.Namespace) -> int:
     return 0
 
 
-def _labeller(chosen: argparse.Namespace) -> Any:
+def _labeller(chosen: argparse.Namespace) -> Label:
     """Categories of a picture, by the reference."""
     if chosen.reference is not None:
-        network = ReferenceNetwork(chosen.reference)
-        return lambda picture: categories_of(network.train_ids(picture))
-    mask = cv2.imread(str(chosen.mask), cv2.IMREAD_UNCHANGED)
+        return ReferenceNetwork(chosen.reference).categories
+    mask = mask_categories(chosen.mask)
+    return lambda picture: mask
+
+
+def mask_categories(path: Path) -> Labels:
+    """Of a picture of train ids. Raises SourceError."""
+    mask = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
     if mask is None or mask.ndim != 2:
-        raise SourceError(f"{chosen.mask}: not a picture of one channel")
-    categories = categories_of(np.asarray(mask, np.uint8))
-    return lambda picture: categories
+        raise SourceError(f"{path}: not a picture of one channel")
+    return categories_of(np.asarray(mask, np.uint8))
 
 
-def _measured(chosen: argparse.Namespace, model: Model, source: str, label: Any) -> Agreement:
-    agreement, opened = Agreement(), open_source(source)
-    frames = frames_of(opened, chosen.every)
-    for frame in track(frames, Path(source).name, transient=True):
-        picture = frame.picture
-        said = seen_by(model, picture, opened.camera)
-        reference = on_grid(label(picture), said.shape)
+def compared(
+    model: Model, source: str, label: Label, every_s: float
+) -> Iterator[tuple[NDArray[np.uint8], Labels, Labels]]:
+    """Pictures of a source, what the model says of each and what the reference says there."""
+    opened = open_source(source)
+    for frame in track(frames_of(opened, every_s), Path(source).name, transient=True):
+        said = seen_by(model, frame.picture, opened.camera)
+        yield frame.picture, said, on_grid(label(frame.picture), said.shape)
+
+
+def _measured(chosen: argparse.Namespace, model: Model, source: str, label: Label) -> Agreement:
+    agreement = Agreement()
+    for picture, said, reference in compared(model, source, label, chosen.every):
         agreement.add(said, reference)
         if chosen.pictures is not None:
             name = f"{Path(source).stem}_{agreement.pictures:04d}.jpg"
@@ -216,8 +236,7 @@ def sheet(picture: NDArray[np.uint8], said: Labels, reference: Labels) -> pictur
 def _table(name: str, found: dict[str, Agreement]) -> Table:
     total = Agreement()
     for agreement in found.values():
-        total.confusion += agreement.confusion
-        total.pictures += agreement.pictures
+        total.add_all(agreement)
     table = Table(title=f"{name}: IoU by category against the reference", box=box.SIMPLE)
     headings: Sequence[str] = ["", "pictures", "mean", *CATEGORY_NAMES[1:]]
     for heading in headings:

@@ -69,10 +69,23 @@ def page(report: Mapping[str, Any], shown: Sequence[Sequence[Measured]]) -> str:
         *(_confusion(model) for model in models),
         *(_gallery(model, samples) for model, samples in zip(models, shown, strict=True)),
     ]
+    return whole_page(title, "".join(parts))
+
+
+def whole_page(title: str, body: str) -> str:
+    """An HTML file of this body."""
     return (
         f"<!doctype html><html lang=en><meta charset=utf-8><title>{html.escape(title)}</title>"
-        f"<style>{_STYLE}</style><body>{''.join(parts)}</body></html>"
+        f"<style>{_STYLE}</style><body>{body}</body></html>"
     )
+
+
+def embedded(picture: pictures.Picture) -> str:
+    """A picture as the source of an HTML image."""
+    scale = max(1, round(1100 / picture.shape[1]))
+    large = cv2.resize(picture, None, fx=scale, fy=scale, interpolation=cv2.INTER_NEAREST)
+    _, content = cv2.imencode(".jpg", cv2.cvtColor(large, cv2.COLOR_RGB2BGR))
+    return f"data:image/jpeg;base64,{base64.b64encode(content.tobytes()).decode()}"
 
 
 def picture_of(measured: Measured) -> pictures.Picture:
@@ -171,7 +184,7 @@ def _gallery(model: Mapping[str, Any], samples: Sequence[Measured]) -> str:
 def _figure(measured: Measured, main: str) -> str:
     value = f"{main} {measured.figures[main]:.3f}" if main else ""
     return (
-        f"<figure><img src='{_embedded(picture_of(measured))}' alt=''>"
+        f"<figure><img src='{embedded(picture_of(measured))}' alt=''>"
         f"<figcaption>{html.escape(measured.sample.name)}: {value}</figcaption></figure>"
     )
 
@@ -192,10 +205,3 @@ def _scatter(measured: Measured) -> str:
         f"<figure><img src='data:image/png;base64,{source}' alt=''><figcaption>The best one's "
         f"depth as points, metres.</figcaption></figure>"
     )
-
-
-def _embedded(picture: pictures.Picture) -> str:
-    scale = max(1, round(1100 / picture.shape[1]))
-    large = cv2.resize(picture, None, fx=scale, fy=scale, interpolation=cv2.INTER_NEAREST)
-    _, content = cv2.imencode(".jpg", cv2.cvtColor(large, cv2.COLOR_RGB2BGR))
-    return f"data:image/jpeg;base64,{base64.b64encode(content.tobytes()).decode()}"
