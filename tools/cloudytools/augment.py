@@ -16,13 +16,12 @@ import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 
-from cloudypoints.geometry import Camera, ground_inverse_depth, rays_of
-from cloudytools.data.sample import Picture, Sample
+from cloudypoints.geometry import Camera, ground_inverse_depth
+from cloudytools.bending import bent, random_bend, rays_near
+from cloudytools.data.sample import PICTURES, Picture, Sample
 from cloudytools.experiment import Augmentation
 
 _ASPECT = 1.15  # cameras are 4:3 to 16:9 wide and are stretched onto one grid
-_SMOOTH = ("picture", "background")
-_EXACT = ("depth_m", "relative_depth", "labels", "scored", "mask")  # never mixed between pixels
 
 
 class Example(NamedTuple):
@@ -64,7 +63,7 @@ def varied_sample(
         name: worn(
             relit(picture, how.photometric, np.random.default_rng(light)), how.photometric, random
         )
-        for name in _SMOOTH
+        for name in PICTURES
         if (picture := getattr(moved, name)) is not None
     }
     return replace(moved, **changed)
@@ -73,10 +72,11 @@ def varied_sample(
 def moved_about(
     sample: Sample, size_px: tuple[int, int], how: Augmentation, random: Generator
 ) -> Sample:
-    """A random window of the sample at this size, sometimes mirrored."""
+    """A random window of the sample at this size, sometimes mirrored, sometimes bent."""
     height_px, width_px = sample.shape
     moved = window(sample, _random_window((width_px, height_px), how.zoom, random), size_px)
-    return mirrored(moved) if random.random() < how.flip else moved
+    moved = mirrored(moved) if random.random() < how.flip else moved
+    return bent(moved, random_bend(how, random)) if how.distortion or how.shutter else moved
 
 
 def stretched(sample: Sample, size_px: tuple[int, int]) -> Sample:
@@ -93,8 +93,8 @@ def window(
     cut = np.s_[top : top + height, left : left + width]
     kernel = cv2.INTER_AREA if size_px[0] < width else cv2.INTER_LINEAR
     changed: dict[str, Any] = {}
-    for name, array in _arrays(sample).items():
-        how = kernel if name in _SMOOTH else cv2.INTER_NEAREST_EXACT
+    for name, array in sample.arrays.items():
+        how = kernel if name in PICTURES else cv2.INTER_NEAREST_EXACT
         changed[name] = _resized(array[cut], size_px, how)
     if sample.camera is not None:
         changed["camera"] = sample.camera.cropped(*window_px).resized(*size_px)
@@ -104,7 +104,7 @@ def window(
 def mirrored(sample: Sample) -> Sample:
     """Left and right exchanged, in the picture, in every truth and in the camera."""
     changed: dict[str, Any] = {
-        name: np.ascontiguousarray(array[:, ::-1]) for name, array in _arrays(sample).items()
+        name: np.ascontiguousarray(array[:, ::-1]) for name, array in sample.arrays.items()
     }
     if sample.camera is not None:
         changed["camera"] = mirrored_camera(sample.camera)
@@ -148,12 +148,6 @@ def worn(image: Picture, strength: float, random: Generator) -> Picture:
     return image
 
 
-def _arrays(sample: Sample) -> dict[str, NDArray[Any]]:
-    """What the sample has, pixel by pixel."""
-    named = {name: getattr(sample, name) for name in (*_SMOOTH, *_EXACT)}
-    return {name: array for name, array in named.items() if array is not None}
-
-
 def _resized(array: NDArray[Any], size_px: tuple[int, int], how: int) -> NDArray[Any]:
     flags = array.dtype == np.bool_
     content = np.ascontiguousarray(array, np.uint8 if flags else array.dtype)
@@ -182,7 +176,7 @@ def _example(sample: Sample, believed: Camera) -> Example:
     """Network inputs; the ground channel comes from the mount that is believed."""
     assert sample.depth_m is not None, "rendered streets have depth"
     assert sample.labels is not None, "rendered streets have labels"
-    rays = rays_of(_camera_of(sample))
+    rays = rays_near(_camera_of(sample))
     ground = ground_inverse_depth(believed, rays)
     geometry = np.concatenate([np.nan_to_num(rays), ground[None]])
     return Example(sample.picture, geometry, sample.depth_m, sample.labels)

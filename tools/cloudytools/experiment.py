@@ -53,6 +53,8 @@ class Augmentation(_Section):
     height_jitter: Share = 0.05  # of the mount's height, one sigma, in the ground channel alone
     pitch_jitter_deg: NonNegativeFloat = 0.7  # one sigma, likewise; roll too
     photometric: Share = 1.0  # strength of colour, blur, noise and compression
+    distortion: Share = 0.0  # pictures through a lens that bends, which the camera knows
+    shutter: Share = 0.0  # pictures read row by row in a turn, which it does not know
 
 
 class Loss(_Section):

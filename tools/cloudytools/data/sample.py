@@ -16,6 +16,9 @@ Floats = NDArray[np.float32]
 Picture = NDArray[np.uint8]  # (H, W, 3) RGB
 Booleans = NDArray[np.bool_]
 
+PICTURES = ("picture", "background")
+TRUTHS = ("depth_m", "relative_depth", "labels", "scored", "mask")  # never mixed between pixels
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Sample:
@@ -53,6 +56,12 @@ class Sample:
     def shape(self) -> tuple[int, int]:
         """Height and width, px."""
         return self.picture.shape[0], self.picture.shape[1]
+
+    @property
+    def arrays(self) -> dict[str, NDArray[Any]]:
+        """What it has, pixel by pixel, by name."""
+        named = {name: getattr(self, name) for name in (*PICTURES, *TRUTHS)}
+        return {name: array for name, array in named.items() if array is not None}
 
     def _check_camera(self, camera: Camera) -> None:
         k = camera.intrinsics
