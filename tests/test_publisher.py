@@ -2,6 +2,7 @@
 
 import os
 import socket
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 
 import numpy as np
@@ -11,6 +12,7 @@ import zmq
 from cloudypoints.errors import Closed, EndpointError, WireError
 from cloudypoints.messages import POINT, Cloud, Depth, Header
 from cloudypoints.publisher import BufferPool, Publisher, bulk_beside, is_ipv6, is_local
+from cloudypoints.sharing import PREFIX
 from cloudypoints.wire import decode
 from peers import ANY_PORT, until
 from wire_examples import EXAMPLES, cloud, golden, labels, obstacles, status
@@ -153,13 +155,87 @@ def test_numbers_run_on_while_nobody_listens(publisher):
         assert decode(listener.receive()).header.seq == 3
 
 
-def test_who_has_gone_is_no_longer_sent_to(publisher):
+def test_who_has_gone_holds_nothing_back(publisher):
     large = Cloud(Header("front"), np.zeros((480, 640), POINT))
-    for _ in range(3):
-        with Listener(publisher.bulk_endpoint) as listener:
-            listener.meet(publisher, labels(Header("hello")))
-            assert publisher.publish(large) is not None
-        until(lambda: publisher.publish(large) is None)
+    with Listener(publisher.bulk_endpoint) as listener:
+        listener.meet(publisher, labels(Header("hello")))
+        assert publisher.publish(large) is not None
+    until(lambda: publisher.publish(large).done)
+
+
+CLOUDS, BEGIN, END = b"cloud/front\0", b"\1", b"\0"
+SHARED_CLOUDS = PREFIX + CLOUDS
+
+
+@contextmanager
+def bare_subscriber(endpoint):
+    """What speaks ZMTP 3 without ZeroMQ: a TCP connection on which any frame can be sent."""
+    host, port = endpoint.removeprefix("tcp://").split(":")
+    with socket.create_connection((host, int(port)), timeout=5) as connection:
+        connection.sendall(b"\xff" + bytes(8) + b"\x7f\x03\0" + b"NULL".ljust(52, b"\0"))
+        ready = b"\x05READY\x0bSocket-Type\0\0\0\x03SUB"
+        connection.sendall(bytes([4, len(ready)]) + ready)
+        heard = b""
+        while b"PUB" not in heard:  # not before the other side is ready too
+            heard += connection.recv(1000)
+        yield connection
+
+
+def framed(content):
+    """As one frame of ZMTP."""
+    return b"\x02" + len(content).to_bytes(8, "big") + content
+
+
+@pytest.mark.skipif(not PREFIX, reason="memory is shared on Linux alone")
+@pytest.mark.parametrize(
+    "frames",
+    [
+        [BEGIN + SHARED_CLOUDS],
+        [BEGIN + SHARED_CLOUDS] * 3,
+        [BEGIN + CLOUDS, BEGIN + SHARED_CLOUDS, END + CLOUDS],
+        [BEGIN + CLOUDS, BEGIN + SHARED_CLOUDS, END + SHARED_CLOUDS, END + CLOUDS],
+        [END + CLOUDS],
+        [END + SHARED_CLOUDS, END + CLOUDS, END + CLOUDS],
+    ],
+)
+def test_nobody_loses_by_what_another_asks_for_or_takes_back(publisher, frames):
+    with zmq.Context() as context, context.socket(zmq.SUB) as mine:
+        mine.subscribe(CLOUDS)
+        mine.connect(publisher.bulk_endpoint)
+        until(lambda: publisher.publish(cloud()) or mine.poll(20))
+        with bare_subscriber(publisher.bulk_endpoint) as other:
+            for frame in [*frames, BEGIN + b"labels/"]:
+                other.sendall(framed(frame))
+            other.setblocking(False)
+            # What it sent before has been heard when labels come.
+            until(lambda: publisher.publish(labels()) or b"labels/front" in received(other))
+            assert still_comes(publisher, mine)
+        assert still_comes(publisher, mine)
+
+
+def received(connection):
+    """What has come; empty when nothing has."""
+    with suppress(BlockingIOError):
+        return connection.recv(1 << 20)
+    return b""
+
+
+def still_comes(publisher, subscriber):
+    """Whether the next cloud does, after all that have come."""
+    while subscriber.poll(50):
+        subscriber.recv_multipart()
+    publisher.publish(cloud())
+    return subscriber.poll(2000)
+
+
+def test_a_topic_of_megabytes_ends_the_connection_of_who_asks_for_it(publisher):
+    with bare_subscriber(publisher.bulk_endpoint) as hostile, suppress(ConnectionError):
+        hostile.sendall(framed(BEGIN + b"x" * 5_000_000))
+        while hostile.recv(1 << 20):
+            publisher.publish(labels())
+    with Listener(publisher.bulk_endpoint) as listener:
+        listener.meet(publisher, labels())
+    assert all(len(topic) < 1000 for topic in publisher._asked)
 
 
 # --- Zero copy and the pool -----------------------------------------------------------------------

@@ -9,7 +9,7 @@ import pytest
 import zmq
 
 from cloudypoints import sharing
-from cloudypoints.errors import EndpointError, WireError
+from cloudypoints.errors import EndpointError, RecordingError, WireError
 from cloudypoints.messages import Depth, Header, Status
 from cloudypoints.publisher import Publisher
 from cloudypoints.recording import intake as intake_module
@@ -189,6 +189,19 @@ def test_an_intake_ends_while_nothing_comes_and_says_so_to_who_waits():
     waiting.join(LIMIT_S)
     assert not waiting.is_alive()
     assert not intake.connected.is_set()
+
+
+def test_an_intake_that_cannot_go_on_says_so_and_ends(node, monkeypatch, caplog):
+    def no_memory(*_):
+        raise MemoryError("for what came")
+
+    with intake_of(node) as intake:
+        greeted(node, intake)
+        monkeypatch.setattr(Intake, "_keep", no_memory)
+        node.send(obstacles(1))
+        with pytest.raises(RecordingError, match="no longer listening: MemoryError"):
+            until(lambda: intake.take(LIMIT_S))
+    assert "intake stopped" in caplog.text
 
 
 def test_an_endpoint_or_a_topic_that_is_none_is_refused():

@@ -2,9 +2,11 @@
 
 import contextlib
 import os
+import resource
 import struct
 import subprocess
 import sys
+import threading
 
 import numpy as np
 import psutil
@@ -27,6 +29,14 @@ pytestmark = [
 
 SHAPE = (120, 160)
 NBYTES = 120 * 160 * POINT.itemsize
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    """What the module takes for the time, s, in a list of one."""
+    now_s = [100.0]
+    monkeypatch.setattr(sharing, "monotonic_s", lambda: now_s[0])
+    return now_s
 
 
 @pytest.fixture
@@ -190,7 +200,7 @@ def test_slots_grow_to_a_bound_while_readers_hold_them_and_no_further():
     assert 3 <= len(held) < 8
     assert len({slot.bytes.ctypes.data for slot in lent}) == len(held) + 1  # and one private
     held.clear()
-    assert type(slots.take(nbytes)) is Shared
+    until(lambda: type(slots.take(nbytes)) is Shared)
 
 
 def test_a_slot_that_somebody_was_told_of_rests_a_while():
@@ -210,15 +220,92 @@ def test_lengths_that_change_from_frame_to_frame_share_their_slots():
     assert psutil.Process().num_fds() <= descriptors + 4
 
 
-def test_lengths_that_nobody_asks_for_any_more_are_let_go(monkeypatch):
-    clock = [0.0]
-    monkeypatch.setattr(sharing, "monotonic_s", lambda: clock[0])
-    slots = Slots()
-    before = psutil.Process().num_fds()
+def test_where_slots_are_short_none_is_written_that_somebody_may_be_on_the_way_to(clock):
+    slots, nbytes = Slots(), 20 << 20
+    told = [slots.take(nbytes) for _ in range(3)]
+    assert [type(slot) for slot in told] == [Shared] * 3
+    for slot in told:
+        slot.reference(nbytes)
+        slots.put(slot)
+    assert type(slots.take(nbytes)) is Private
+    clock[0] += 0.2  # they rest less than where there are enough
+    assert slots.take(nbytes) is told[0]
+
+
+def test_lengths_that_nobody_asks_for_any_more_are_let_go(clock):
+    slots, before = Slots(), psutil.Process().num_fds()
     for nbytes in (10_000, 20_000, 30_000):
         slots.put(slots.take(nbytes))
-        clock[0] += 60
-    assert psutil.Process().num_fds() <= before + 4  # of the last two lengths
+    for _ in range(3):
+        clock[0] += 20
+        slots.put(slots.take(30_000))
+    assert psutil.Process().num_fds() <= before + 2
+
+
+def test_slots_leave_descriptors_for_everything_else(monkeypatch, caplog):
+    used = psutil.Process().num_fds()
+    monkeypatch.setattr(resource, "getrlimit", lambda _: (2 * used + 40, 4096))
+    slots = Slots()
+    taken = [slots.take(1000) for _ in range(40)]
+    assert {type(slot) for slot in taken} == {Shared, Private}
+    assert psutil.Process().num_fds() < used + 30
+    assert "it goes through the sockets" in caplog.text
+
+
+def test_what_a_node_had_is_forgotten_when_another_process_takes_its_place():
+    windows, mine = Windows([]), written(Shared(1000), 7)
+    script = """
+import sys
+from cloudypoints.sharing import Shared
+slots = [Shared(5_000_000) for _ in range(4)]
+print(*(slot.reference(1000).hex() for slot in slots if slot.renew()), flush=True)
+sys.stdin.read()
+"""
+    command = [sys.executable, "-c", script]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as writer:
+        for reference in writer.stdout.readline().decode().split():
+            assert windows.look(memoryview(bytes.fromhex(reference))) is not None
+        assert mapped_bytes() > 20_000_000
+        writer.stdin.close()
+    assert look(windows, mine) is not None
+    assert mapped_bytes() < 5_000_000
+
+
+def mapped_bytes():
+    """Of all slots that this process has in view."""
+    maps = psutil.Process().memory_maps(grouped=False)
+    return sum(one.rss for one in maps if "memfd:cloudypoints" in one.path)
+
+
+def test_a_reader_keeps_so_many_bytes_in_view_at_most(monkeypatch):
+    monkeypatch.setattr(sharing, "_MAPPED_BYTES", 3_000_000)
+    windows, slots = Windows([]), [written(Shared(1_000_000), number) for number in range(6)]
+    for _ in range(2):
+        for number, slot in enumerate(slots):
+            assert (look(windows, slot) == number).all()
+    own = sum(4096 + slot.bytes.nbytes for slot in slots)
+    assert mapped_bytes() <= own + 3_100_000
+
+
+class Asking:
+    """Stands for the reader's socket: what it has taken back."""
+
+    def __init__(self):
+        self.taken_back = []
+
+    def unsubscribe(self, topic):
+        self.taken_back.append(topic)
+
+
+def test_references_of_a_node_that_has_ended_do_not_end_sharing(clock):
+    asked = [PREFIX + b"cloud/"]
+    windows, socket = Windows(asked), Asking()
+    lost = [memoryview(PREFIX + b"cloud/front\0@"), memoryview(b"header"), reference_to(10**6)]
+    assert [windows.parts(lost, socket) for _ in range(20)] == [None] * 20
+    assert not socket.taken_back
+    clock[0] += 1.5  # they still come: of one whose memory may not be opened
+    assert windows.parts(lost, socket) is None
+    assert socket.taken_back == asked
 
 
 def test_without_memory_to_share_it_is_private(monkeypatch, caplog):
@@ -274,8 +361,7 @@ def test_a_sharer_that_has_gone_costs_nothing(node):
     with listening(node, "cloud/front") as subscription:
         meet(node, subscription)
     points = node.buffers.borrow(SHAPE, POINT)
-    until(lambda: node._asked.total() == 0 or node.publish(Cloud(Header("front"), points)))
-    assert not node._asked
+    until(lambda: not node._shared or node.publish(Cloud(Header("front"), points)) is None)
 
 
 def test_who_shares_is_told_where_the_bytes_lie_and_is_sent_none(node):
@@ -287,6 +373,19 @@ def test_who_shares_is_told_where_the_bytes_lie_and_is_sent_none(node):
         topic, _, reference = socket.recv_multipart()
     assert topic == PREFIX + b"cloud/front\0" + BY_REFERENCE
     assert (Windows([]).look(memoryview(reference)).view(POINT)["x"] == 3).all()
+
+
+def test_a_node_that_ends_waits_for_those_who_were_just_told(monkeypatch):
+    waited_s = []
+    with Publisher(ANY_PORT) as node, listening(node, "cloud/front") as subscription:
+        meet(node, subscription)
+        monkeypatch.setattr(threading.Event, "wait", lambda _, seconds: waited_s.append(seconds))
+        send(node, 1)
+        node.close()
+        assert 0.1 < waited_s[-1] <= 0.25
+    with Publisher(ANY_PORT) as node:
+        send(node, 1)
+    assert waited_s[-1] == 0  # nobody was
 
 
 def test_a_subscriber_on_another_machine_is_sent_everything(node):

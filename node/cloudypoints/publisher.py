@@ -11,6 +11,7 @@ from __future__ import annotations
 import errno
 import logging
 import math
+import threading
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -24,7 +25,7 @@ from numpy.typing import NDArray
 from cloudypoints.errors import Closed, EndpointError
 from cloudypoints.messages import KIND_OF, TOPICS, Array, Message
 from cloudypoints.sharing import BY_REFERENCE, PREFIX, Private, Slots
-from cloudypoints.timing import utc_ns
+from cloudypoints.timing import monotonic_s, utc_ns
 from cloudypoints.wire import Part, encode, topic_of
 
 log = logging.getLogger(__name__)
@@ -33,6 +34,8 @@ DEFAULT_ENDPOINT = "tcp://127.0.0.1:5556"
 _FAST_HIGH_WATER = 1000  # messages, each of a few kilobytes
 _BULK_TOPICS = [f"{kind}/".encode() for kind, topic in TOPICS.items() if topic.lane == "bulk"]
 _LINGER_MS = 250  # for the last messages of a recording
+_MANY = 1000  # beginnings of topics; with more, all are taken for asked for
+_MAX_ASKED_BYTES = 2048  # of what a subscriber may send: a topic, which ZeroMQ keeps byte by byte
 _COPY_BELOW_BYTES = 64 << 10  # smaller buffers are cheaper to copy than to track
 # The kernel's, towards this machine: a cloud that passes in pieces stays in the processor's caches
 # and arrives in two thirds of the time. As much as Linux allows everybody (net.core.wmem_max).
@@ -70,7 +73,10 @@ class Publisher:
         self._seq: Counter[tuple[str, str]] = Counter()
         self._context = zmq.Context()
         self._sockets: dict[str, Any] = {}
-        self._asked: Counter[bytes] = Counter()  # subscriptions to bulk topics, by their beginning
+        # Beginnings of bulk topics: that were ever asked for, and that are shared now. Whose a
+        # subscription is, ZeroMQ does not tell, so what one takes back may be what another wants.
+        self._asked: set[bytes] = set()
+        self._shared: Counter[bytes] = Counter()
         self.buffers = BufferPool()
         try:
             self._sockets["fast"] = self._bind(zmq.PUB, endpoint, _FAST_HIGH_WATER)
@@ -127,6 +133,7 @@ class Publisher:
             socket.close(linger=_LINGER_MS)
         self._sockets.clear()
         self._context.term()
+        self.buffers.linger()
 
     def __enter__(self) -> Publisher:
         return self
@@ -147,6 +154,7 @@ class Publisher:
             # Before bind: a mark set later does not hold for the pipes that exist.
             socket.setsockopt(zmq.SNDHWM, high_water)
             socket.setsockopt(zmq.LINGER, 0)
+            socket.setsockopt(zmq.MAXMSGSIZE, _MAX_ASKED_BYTES)
             socket.setsockopt(zmq.IPV6, is_ipv6(endpoint))
             if is_local(endpoint):
                 socket.setsockopt(zmq.SNDBUF, _LOCAL_SEND_BYTES)
@@ -170,21 +178,15 @@ class Publisher:
 
     def _do_as_asked(self, begins: bool, topic: bytes) -> None:
         """For the subscriber that was heard last."""
-        socket, more = self._sockets["bulk"], 1 if begins else -1
+        socket = self._sockets["bulk"]
         socket.setsockopt(zmq.SUBSCRIBE if begins else zmq.UNSUBSCRIBE, topic)
-        self._count(topic, more)
-        if PREFIX and topic.startswith(PREFIX):
-            plain = topic.removeprefix(PREFIX)
-            socket.setsockopt(zmq.UNSUBSCRIBE if begins else zmq.SUBSCRIBE, plain)
-            self._count(plain, -more)
-
-    def _count(self, topic: bytes, more: int) -> None:
-        self._asked[topic] += more
-        if not self._asked[topic]:
-            del self._asked[topic]
-
-    def _is_asked_for(self, topic: bytes) -> bool:
-        return any(n > 0 and topic.startswith(start) for start, n in self._asked.items())
+        if not (PREFIX and topic.startswith(PREFIX)):
+            self._asked = self._asked | {topic} if len(self._asked) < _MANY else {b""}
+            return
+        plain = topic.removeprefix(PREFIX)
+        socket.setsockopt(zmq.UNSUBSCRIBE if begins else zmq.SUBSCRIBE, plain)
+        self._shared[topic] += 1 if begins else -1
+        self._shared += Counter()  # without what nobody shares
 
     def _send_bulk(self, topic: bytes, pack: Callable[[], Sequence[Part]]) -> Any:
         """To all who asked for it, with the buffers or, to who shares memory, where they lie.
@@ -192,8 +194,8 @@ class Publisher:
         It is packed only if anybody did.
         """
         self._heed()
-        shared = PREFIX and self._is_asked_for(PREFIX + topic)
-        plain = self._is_asked_for(topic)
+        shared = any(map((PREFIX + topic).startswith, self._shared))
+        plain = any(map(topic.startswith, self._asked))
         if not (shared or plain):
             return None
         parts = pack()
@@ -239,6 +241,7 @@ class BufferPool:
         self._slots = Slots()
         self._lent: dict[int, Private] = {}  # by the address of their bytes
         self._leaving: list[tuple[Private, Any]] = []
+        self._told_s = float("-inf")  # monotonic, when somebody was last told of bytes
 
     def borrow(self, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array:
         """An array whose content is whatever it was."""
@@ -257,6 +260,7 @@ class BufferPool:
 
     def reference(self, array: NDArray[np.uint8]) -> bytes:
         """What a reader on this machine finds these bytes (N,) by; empty: by nothing."""
+        self._told_s = monotonic_s()
         lent = self._lent.get(_address_of(array))
         if lent is not None:
             return lent.reference(array.nbytes)
@@ -266,6 +270,10 @@ class BufferPool:
             slot.bytes[: array.nbytes] = array
         self._slots.put(slot)
         return reference
+
+    def linger(self) -> None:
+        """Wait until who was told of the last ones has had time to come for them."""
+        threading.Event().wait(max(0.0, self._told_s + _LINGER_MS / 1e3 - monotonic_s()))
 
     def _leave(self, slot: Private, tracker: Any) -> None:
         if tracker is None or tracker.done:

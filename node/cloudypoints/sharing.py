@@ -10,6 +10,7 @@ elsewhere everything goes through the sockets.
 
 from __future__ import annotations
 
+import errno
 import logging
 import mmap
 import os
@@ -28,6 +29,7 @@ from cloudypoints.timing import monotonic_s
 
 if sys.platform == "linux":
     import fcntl
+    import resource
 
 log = logging.getLogger(__name__)
 
@@ -38,13 +40,14 @@ _REFERENCE = struct.Struct("<II8sQQ")  # process, descriptor, name, times writte
 _CONTENT_AT = 4096  # where a slot's bytes begin
 _NO_RESIZE = 0x2 | 0x4  # F_SEAL_SHRINK, F_SEAL_GROW: a reader's memory never goes away
 _REST_S = 1.0  # that a slot keeps what somebody was told of and is perhaps on the way to
+_LEAST_REST_S = 0.15  # the same where slots are short; with fewer, what is lent is private
 _RESTING_BYTES = 40 << 20  # of one capacity: a subscriber costs little; with more, slots rest less
 _LEAST, _MOST = 3, 48  # slots of one capacity, however large or small: each takes two descriptors
 _FORGET_S = 10.0  # after which the slots of a capacity that nobody asks for are let go
 _LONG_TOPIC = 1024  # bytes; more than any topic has
-_PATIENCE = 3  # references in a row that a reader may fail to follow
+_PATIENCE, _PATIENCE_S = 3, 1.0  # references in a row that lead nowhere, for so long
 _TOO_LATE = 40  # messages in a row: sockets wait longer for a reader that is held up for seconds
-_MAPPED = 256  # slots that a reader keeps in view
+_MAPPED, _MAPPED_BYTES = 256, 512 << 20  # slots that a reader keeps in view
 
 
 def _opened(path: str) -> int:
@@ -98,6 +101,9 @@ class Shared(Private):
         flags = os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING
         self._descriptor = os.memfd_create("cloudypoints", flags)
         weakref.finalize(self, os.close, self._descriptor)
+        most, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+        if self._descriptor > most // 2:  # the rest is for sockets, files and cameras
+            raise OSError(errno.EMFILE, f"{self._descriptor} of {most} descriptors in use")
         os.ftruncate(self._descriptor, _CONTENT_AT + capacity)
         fcntl.fcntl(self._descriptor, fcntl.F_ADD_SEALS, _NO_RESIZE)
         populated = mmap.MAP_SHARED | mmap.MAP_POPULATE
@@ -134,16 +140,16 @@ class Slots:
 
     def __init__(self) -> None:
         self._shelves: dict[int, _Shelf] = {}
+        self._sweep_s = 0.0  # monotonic, when those that are not used any more are let go
 
     def take(self, nbytes: int) -> Private:
         """A slot with room for so many bytes, to write to."""
-        capacity = _capacity_for(nbytes)
-        shelf = self._shelves.get(capacity)
-        if shelf is None:
-            used = {n: s for n, s in self._shelves.items() if monotonic_s() < s.asked_s + _FORGET_S}
-            shelf = _Shelf(capacity)
-            self._shelves = {**used, capacity: shelf}
-        return shelf.take()
+        capacity, now_s = _capacity_for(nbytes), monotonic_s()
+        if now_s >= self._sweep_s:
+            self._sweep_s = now_s + _FORGET_S
+            for unused in [n for n, s in self._shelves.items() if s.asked_s < now_s - _FORGET_S]:
+                del self._shelves[unused]
+        return self._shelves.setdefault(capacity, _Shelf(capacity)).take()
 
     def put(self, slot: Private) -> None:
         """Hand it in; its content stays until the memory is needed."""
@@ -170,7 +176,7 @@ class _Shelf:
 
     def take(self) -> Private:
         self.asked_s = monotonic_s()
-        rested_s = self.asked_s - _REST_S if self._more else self.asked_s
+        rested_s = self.asked_s - (_REST_S if self._more else _LEAST_REST_S)
         # Those that can be shared come first, so that readers who let go are served so again.
         for slot in sorted(self.free, key=lambda slot: type(slot) is Private):
             if slot.told_s <= rested_s and slot.renew():
@@ -198,7 +204,10 @@ class Windows:
         """`asked`: the topics with PREFIX that the reader's socket has subscribed to."""
         self._asked = asked
         self._maps: OrderedDict[tuple[Any, ...], mmap.mmap] = OrderedDict()
+        self._bytes = 0  # of all of them
+        self._process = 0  # the writer's
         self._failed = 0  # references in a row that could not be followed
+        self._failing_s = 0.0  # monotonic, since when
         self._late = 0  # messages in a row that had been written over
 
     def parts(self, parts: list[memoryview], socket: Any) -> list[Any] | None:
@@ -218,7 +227,8 @@ class Windows:
             buffers = [self.look(part) for part in parts[2:]]
         except OSError as error:  # of a node that has ended since, perhaps
             self._failed += 1
-            if self._failed >= _PATIENCE:
+            self._failing_s = monotonic_s() if self._failed == 1 else self._failing_s
+            if self._failed >= _PATIENCE and monotonic_s() >= self._failing_s + _PATIENCE_S:
                 self._ask_no_more(socket, str(error))
             return None
         self._failed = 0
@@ -248,6 +258,9 @@ class Windows:
         process, descriptor, *what = _REFERENCE.unpack(reference)
         name, _, nbytes = what
         path = f"/proc/{process}/fd/{descriptor}"
+        if process != self._process:  # the node began anew: what it had is of no use
+            self._process, self._bytes = process, 0
+            self._maps.clear()
         memory = self._mapped((process, descriptor, name), path, nbytes)
         if [*_PAGE.unpack_from(memory)] != what:
             return None  # at once: a reader that was held up has many such before it finds the new
@@ -269,11 +282,13 @@ class Windows:
                 memory = _map_of(descriptor)
             finally:
                 os.close(descriptor)
+            self._bytes += len(memory)
+        self._maps[key] = memory
+        while len(self._maps) > _MAPPED or (self._bytes > _MAPPED_BYTES and len(self._maps) > 1):
+            _, oldest = self._maps.popitem(last=False)
+            self._bytes -= len(oldest)
         if len(memory) < _CONTENT_AT + nbytes:
             raise OSError("a slot of fewer bytes")
-        self._maps[key] = memory
-        if len(self._maps) > _MAPPED:
-            self._maps.popitem(last=False)
         return memory
 
 

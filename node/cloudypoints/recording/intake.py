@@ -11,6 +11,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections import Counter, deque
+from contextlib import suppress
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any
@@ -18,7 +19,7 @@ from typing import Any
 import numpy as np
 import zmq
 
-from cloudypoints.errors import WireError
+from cloudypoints.errors import RecordingError, WireError
 from cloudypoints.publisher import bulk_beside, is_local
 from cloudypoints.sharing import Windows
 from cloudypoints.subscriber import connect_lanes, shared_prefixes
@@ -29,7 +30,9 @@ log = logging.getLogger(__name__)
 # Messages that ZeroMQ holds while the thread is held up.
 _HIGH_WATER = {"fast": 1000, "bulk": 64}
 _ROUND = 32  # messages taken from one socket before the other has its turn
-_HELD_BYTES = 32_000_000  # of the node's memory, at most: what waits behind so much is copied
+# Of the node's memory that waits in the queue; what comes behind it is copied. As much again may be
+# with who took it last.
+_HELD_BYTES = 16_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +78,7 @@ class Intake:
         self._bytes = 0
         self._behind: Counter[bytes] = Counter()  # by topic: overrun since the last one kept
         self._ended = False
+        self._error: Exception | None = None  # that ended it
 
     @property
     def unseen(self) -> int:
@@ -83,9 +87,14 @@ class Intake:
             return self._behind.total()
 
     def take(self, timeout_s: float) -> list[Parcel]:
-        """What has come, the oldest first; empty when nothing did within the time."""
+        """What has come, the oldest first; empty when nothing did within the time.
+
+        Raises RecordingError when nothing can come any more.
+        """
         with self._changed:
             self._changed.wait_for(lambda: self._queue or self._ended, timeout_s)
+            if self._error is not None and not self._queue:
+                raise RecordingError(f"no longer listening: {self._error!r}") from self._error
             taken = list(self._queue)
             self._queue.clear()
             self._bytes = 0
@@ -114,7 +123,8 @@ class Intake:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._wake.send(b"")
+        with suppress(zmq.Again):  # it has ended by itself
+            self._wake.send(b"", zmq.NOBLOCK)
         self._thread.join()
         self._wake.close(linger=0)
         self._context.term()
@@ -126,8 +136,9 @@ class Intake:
     def _run(self) -> None:
         try:
             self._until_woken()
-        except Exception:
+        except Exception as error:
             log.exception("intake stopped")
+            self._error = error
         finally:
             for socket in self._sockets:
                 socket.disable_monitor()
