@@ -50,6 +50,7 @@ class Bar(ProgressBar):
     def on_train_epoch_end(self, trainer: Any, pl_module: Any) -> None:
         """What the epoch came to, as a line that stays."""
         if trainer.is_global_zero:
+            self._progress.refresh()  # epochs may be shorter than its own pauses
             self._progress.console.print(epoch_line(trainer), highlight=False, soft_wrap=True)
 
     def on_train_end(self, trainer: Any, pl_module: Any) -> None:
