@@ -232,6 +232,15 @@ def test_where_slots_are_short_none_is_written_that_somebody_may_be_on_the_way_t
     assert slots.take(nbytes) is told[0]
 
 
+def test_where_enough_have_followed_the_oldest_is_written_again_at_once(clock):
+    slots, nbytes = Slots(), 5 << 20
+    told = [slots.take(nbytes) for _ in range(8)]
+    for slot in told:
+        slot.reference(nbytes)
+        slots.put(slot)
+    assert slots.take(nbytes) is told[0]
+
+
 def test_lengths_that_nobody_asks_for_any_more_are_let_go(clock):
     slots, before = Slots(), psutil.Process().num_fds()
     for nbytes in (10_000, 20_000, 30_000):

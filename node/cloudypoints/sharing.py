@@ -40,7 +40,8 @@ _REFERENCE = struct.Struct("<II8sQQ")  # process, descriptor, name, times writte
 _CONTENT_AT = 4096  # where a slot's bytes begin
 _NO_RESIZE = 0x2 | 0x4  # F_SEAL_SHRINK, F_SEAL_GROW: a reader's memory never goes away
 _REST_S = 1.0  # that a slot keeps what somebody was told of and is perhaps on the way to
-_LEAST_REST_S = 0.15  # the same where slots are short; with fewer, what is lent is private
+_LEAST_REST_S = 0.15  # the same where slots are short
+_YOUNGER = 5  # so many that can be looked at since make up for one that rests less than that
 _RESTING_BYTES = 40 << 20  # of one capacity: a subscriber costs little; with more, slots rest less
 _LEAST, _MOST = 3, 48  # slots of one capacity, however large or small: each takes two descriptors
 _FORGET_S = 10.0  # after which the slots of a capacity that nobody asks for are let go
@@ -178,8 +179,10 @@ class _Shelf:
         self.asked_s = monotonic_s()
         rested_s = self.asked_s - (_REST_S if self._more else _LEAST_REST_S)
         # Those that can be shared come first, so that readers who let go are served so again.
-        for slot in sorted(self.free, key=lambda slot: type(slot) is Private):
-            if slot.told_s <= rested_s and slot.renew():
+        shared = [slot for slot in self.free if type(slot) is not Private]
+        enough = 0 if self._more else max(0, len(shared) - _YOUNGER)
+        for place, slot in enumerate(shared + [s for s in self.free if type(s) is Private]):
+            if (slot.told_s <= rested_s or place < enough) and slot.renew():
                 self.free.remove(slot)
                 return slot
         slot = self._new()
