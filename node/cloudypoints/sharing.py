@@ -150,7 +150,9 @@ class Slots:
             self._sweep_s = now_s + _FORGET_S
             for unused in [n for n, s in self._shelves.items() if s.asked_s < now_s - _FORGET_S]:
                 del self._shelves[unused]
-        return self._shelves.setdefault(capacity, _Shelf(capacity)).take()
+        if capacity not in self._shelves:
+            self._shelves[capacity] = _Shelf(capacity)
+        return self._shelves[capacity].take()
 
     def put(self, slot: Private) -> None:
         """Hand it in; its content stays until the memory is needed."""
@@ -206,9 +208,8 @@ class Windows:
     def __init__(self, asked: list[bytes]) -> None:
         """`asked`: the topics with PREFIX that the reader's socket has subscribed to."""
         self._asked = asked
-        self._maps: OrderedDict[tuple[Any, ...], mmap.mmap] = OrderedDict()
-        self._bytes = 0  # of all of them
         self._process = 0  # the writer's
+        self._maps: OrderedDict[tuple[int, bytes], mmap.mmap] = OrderedDict()  # of that alone
         self._failed = 0  # references in a row that could not be followed
         self._failing_s = 0.0  # monotonic, since when
         self._late = 0  # messages in a row that had been written over
@@ -262,9 +263,9 @@ class Windows:
         name, _, nbytes = what
         path = f"/proc/{process}/fd/{descriptor}"
         if process != self._process:  # the node began anew: what it had is of no use
-            self._process, self._bytes = process, 0
+            self._process = process
             self._maps.clear()
-        memory = self._mapped((process, descriptor, name), path, nbytes)
+        memory = self._mapped((descriptor, name), path, nbytes)
         if [*_PAGE.unpack_from(memory)] != what:
             return None  # at once: a reader that was held up has many such before it finds the new
         content = np.frombuffer(memory, np.uint8, nbytes, _CONTENT_AT)
@@ -276,23 +277,28 @@ class Windows:
             return None
         return content if [*_PAGE.unpack_from(memory)] == what else None
 
-    def _mapped(self, key: tuple[Any, ...], path: str, nbytes: int) -> mmap.mmap:
+    def _mapped(self, key: tuple[int, bytes], path: str, nbytes: int) -> mmap.mmap:
         """Of a descriptor of its own: a map keeps that open, and would keep its lock."""
-        memory = self._maps.pop(key, None)
-        if memory is None:
+        if key in self._maps:
+            self._maps.move_to_end(key)
+        else:
             descriptor = _opened(path)
             try:
-                memory = _map_of(descriptor)
+                self._maps[key] = _map_of(descriptor)
             finally:
                 os.close(descriptor)
-            self._bytes += len(memory)
-        self._maps[key] = memory
-        while len(self._maps) > _MAPPED or (self._bytes > _MAPPED_BYTES and len(self._maps) > 1):
-            _, oldest = self._maps.popitem(last=False)
-            self._bytes -= len(oldest)
+            self._forget_the_oldest()
+        memory = self._maps[key]
         if len(memory) < _CONTENT_AT + nbytes:
             raise OSError("a slot of fewer bytes")
         return memory
+
+    def _forget_the_oldest(self) -> None:
+        """Until what is left may be kept; the newest always is."""
+        nbytes = sum(map(len, self._maps.values()))
+        while len(self._maps) > _MAPPED or (nbytes > _MAPPED_BYTES and len(self._maps) > 1):
+            _, oldest = self._maps.popitem(last=False)
+            nbytes -= len(oldest)
 
 
 def _map_of(descriptor: int) -> mmap.mmap:

@@ -80,12 +80,24 @@ def whole_page(title: str, body: str) -> str:
     )
 
 
-def embedded(picture: pictures.Picture) -> str:
-    """A picture as the source of an HTML image."""
+def figure(picture: pictures.Picture, caption: str) -> str:
+    """A picture and what stands below it."""
+    return _figure_of(f"data:image/jpeg;base64,{_jpeg(picture)}", caption)
+
+
+def _figure_of(source: str, caption: str) -> str:
+    return (
+        f"<figure><img src='{source}' alt=''><figcaption>{html.escape(caption)}</figcaption>"
+        f"</figure>"
+    )
+
+
+def _jpeg(picture: pictures.Picture) -> str:
+    """In base64, large enough to be looked at."""
     scale = max(1, round(1100 / picture.shape[1]))
     large = cv2.resize(picture, None, fx=scale, fy=scale, interpolation=cv2.INTER_NEAREST)
     _, content = cv2.imencode(".jpg", cv2.cvtColor(large, cv2.COLOR_RGB2BGR))
-    return f"data:image/jpeg;base64,{base64.b64encode(content.tobytes()).decode()}"
+    return base64.b64encode(content.tobytes()).decode()
 
 
 def picture_of(measured: Measured) -> pictures.Picture:
@@ -183,10 +195,7 @@ def _gallery(model: Mapping[str, Any], samples: Sequence[Measured]) -> str:
 
 def _figure(measured: Measured, main: str) -> str:
     value = f"{main} {measured.figures[main]:.3f}" if main else ""
-    return (
-        f"<figure><img src='{embedded(picture_of(measured))}' alt=''>"
-        f"<figcaption>{html.escape(measured.sample.name)}: {value}</figcaption></figure>"
-    )
+    return figure(picture_of(measured), f"{measured.sample.name}: {value}")
 
 
 def _scatter(measured: Measured) -> str:
@@ -196,12 +205,9 @@ def _scatter(measured: Measured) -> str:
     camera = camera_for(measured.sample.camera, measured.result.depth.shape)
     content = io.BytesIO()
     try:
-        figure = scatter(measured.result.depth, camera, measured.result.picture)
+        drawn = scatter(measured.result.depth, camera, measured.result.picture)
     except MissingExtra:
         return ""
-    figure.savefig(content, format="png", dpi=90, bbox_inches="tight")
+    drawn.savefig(content, format="png", dpi=90, bbox_inches="tight")
     source = base64.b64encode(content.getvalue()).decode()
-    return (
-        f"<figure><img src='data:image/png;base64,{source}' alt=''><figcaption>The best one's "
-        f"depth as points, metres.</figcaption></figure>"
-    )
+    return _figure_of(f"data:image/png;base64,{source}", "The best one's depth as points, metres.")

@@ -30,7 +30,7 @@ from cloudytools import pictures
 from cloudytools.evaluate import categories, flicker, lidar, obstacles
 from cloudytools.evaluate.obstacle_picture import sheet
 from cloudytools.evaluate.obstacle_scores import mean_scores, scores
-from cloudytools.evaluate.page import embedded, whole_page
+from cloudytools.evaluate.page import figure, whole_page
 
 _VIDEOS = ("*.mp4", "*.avi")
 _MIN_HEIGHT_M = 0.3  # of what a LiDAR calls an obstacle
@@ -43,6 +43,9 @@ examples:
   python -m cloudytools.evaluate street ../shared/data --page street.html
   python -m cloudytools.evaluate street ../shared/data --model new.onnx --int8 new.int8.onnx
 """
+
+
+Shown = tuple[str, pictures.Picture]  # what stands below it, and the picture
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +99,7 @@ class Seen:
     figures: dict[str, float] = field(default_factory=dict)  # those that are known
     flat: dict[str, float] = field(default_factory=dict)  # the same of flat ground
     details: dict[str, Any] = field(default_factory=dict)
-    shown: dict[str, list[tuple[str, pictures.Picture]]] = field(default_factory=dict)
+    shown: dict[str, list[Shown]] = field(default_factory=dict)  # by what all of them are
 
 
 def measured(model: Model, folder: Path, int8: Model | None = None) -> Seen:
@@ -149,31 +152,35 @@ def _against_lidar(model: Model, folder: Path, seen: Seen) -> None:
 
 
 def _against_network(model: Model, network: Path, videos: Sequence[Path], seen: Seen) -> None:
-    reference = categories.ReferenceNetwork(network)
-    together, shown = categories.Agreement(), []
+    reference, together = categories.ReferenceNetwork(network), categories.Agreement()
     for video in videos:
-        agreement = categories.Agreement()
-        compared = categories.compared(model, str(video), reference.categories, _EVERY_S)
-        for picture, said, truth in compared:
-            agreement.add(said, truth)
-            if agreement.pictures <= _SHOWN:
-                shown.append((video.name, categories.sheet(picture, said, truth)))
+        title = "Categories: picture, model, reference"
+        agreement = _agreement(model, video, reference.categories, seen.shown.setdefault(title, []))
         seen.details[f"categories {video.name}"] = agreement.figures
         together.add_all(agreement)
     seen.figures["network_iou"] = together.mean_iou
     seen.details["categories together"] = together.figures
-    seen.shown["Categories: picture, model, reference"] = shown
 
 
 def _against_mask(model: Model, mask: Path, seen: Seen) -> None:
     source = mask.with_name(mask.name.replace("_mask", ""))
-    label, agreement = categories.mask_categories(mask), categories.Agreement()
-    for picture, said, truth in categories.compared(model, str(source), lambda _: label, _EVERY_S):
-        agreement.add(said, truth)
-        shown = [(source.name, categories.sheet(picture, said, truth))]
-        seen.shown["Categories: picture, model, mask"] = shown
+    label = categories.mask_categories(mask)
+    shown = seen.shown.setdefault("Categories: picture, model, mask", [])
+    agreement = _agreement(model, source, lambda _: label, shown)
     seen.figures["mask_iou"] = agreement.mean_iou
     seen.details["categories mask"] = agreement.figures
+
+
+def _agreement(
+    model: Model, source: Path, label: categories.Label, shown: list[Shown]
+) -> categories.Agreement:
+    """Over a source's pictures; the first few are shown."""
+    agreement = categories.Agreement()
+    for picture, said, truth in categories.compared(model, str(source), label, _EVERY_S):
+        agreement.add(said, truth)
+        if agreement.pictures <= _SHOWN:
+            shown.append((source.name, categories.sheet(picture, said, truth)))
+    return agreement
 
 
 def _still(model: Model, videos: Sequence[Path], seen: Seen) -> None:
@@ -213,12 +220,7 @@ def page(name: str, seen: Seen) -> str:
     )
     head = f"<tr><th></th><th>target</th><th>{name}</th><th>flat ground</th></tr>"
     figures = "".join(
-        f"<h2>{title}</h2>"
-        + "".join(
-            f"<figure><img src='{embedded(picture)}' alt=''><figcaption>{caption}</figcaption>"
-            f"</figure>"
-            for caption, picture in shown
-        )
+        f"<h2>{title}</h2>" + "".join(figure(picture, caption) for caption, picture in shown)
         for title, shown in seen.shown.items()
     )
     title = f"{name} on real streets"
