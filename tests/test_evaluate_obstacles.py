@@ -9,7 +9,7 @@ import pytest
 from cloudypoints.geometry import Camera, Intrinsics, Mount, ground_inverse_depth, rays_of
 from cloudypoints.messages import Category
 from cloudypoints.projector import ObstacleSettings
-from cloudytools.evaluate import obstacle_features, obstacles
+from cloudytools.evaluate import lidar, obstacle_features, obstacles
 from cloudytools.evaluate.obstacle_courses import courses
 from cloudytools.evaluate.obstacle_scores import mean_scores, scores, true_times
 from cloudytools.evaluate.obstacle_truth import TruthFinder
@@ -105,7 +105,7 @@ def test_gaps_between_the_lines_of_a_lidar_are_filled_along_the_ground_and_not_a
 def test_by_the_depth_of_a_lidar_real_streets_are_told_right():
     if not LIDAR.is_dir():
         pytest.skip("shared/data/lidar is not here")
-    runs = obstacles.lidar_run(LIDAR, ObstacleSettings(), None)
+    runs = obstacles.lidar_run(lidar.readable_frames(LIDAR, {}), ObstacleSettings(), None)
     means = mean_scores([scores(run) for run in runs])
     assert means["within_target"] > 0.97
     assert means["missed_within_20_m"] == 0

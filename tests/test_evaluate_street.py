@@ -64,6 +64,16 @@ def test_a_target_is_met_by_what_is_known_to_be_as_good(value, met):
     assert AIMS[0].met(value) is met
 
 
+def test_a_frame_that_cannot_be_read_is_named_and_left_out(tmp_path, folder, capsys):
+    (folder / "lidar" / "cameras" / "b" / "camera.json").write_text("{")
+    model, file = saved(tmp_path, ground_model()), tmp_path / "s.json"
+    assert main(["street", str(folder), "--model", model, "--json", str(file)]) == 0
+    document = json.loads(file.read_text())
+    assert list(document["details"]["lidar"]) == ["a"]
+    assert "camera.json" in document["skipped"]["b"]
+    assert "skipped b: " in capsys.readouterr().err
+
+
 def test_what_cannot_be_judged_is_told_in_a_line(tmp_path, folder, capsys):
     (tmp_path / "nothing").mkdir()
     model = saved(tmp_path, ground_model())

@@ -153,15 +153,18 @@ def report(
     }
 
 
-def measured_frames(model: Model, folder: Path, skipped: dict[str, str]) -> Iterator[Measured]:
-    """Each frame of a folder, measured; what cannot be read goes into `skipped` with its fault."""
+def readable_frames(folder: Path, skipped: dict[str, str]) -> Iterator[Frame]:
+    """Each frame of a folder; what cannot be read goes into `skipped` with its fault."""
     for path in frames_of(folder):
         try:
-            frame = read_frame(path)
+            yield read_frame(path)
         except SourceError as error:
             skipped[path.name] = str(error)
-            continue
-        yield measure(model, frame)
+
+
+def measured_frames(model: Model, folder: Path, skipped: dict[str, str]) -> Iterator[Measured]:
+    """Each frame of a folder, measured; what cannot be read goes into `skipped` with its fault."""
+    return (measure(model, frame) for frame in readable_frames(folder, skipped))
 
 
 def _figures(depth_m: Floats, frame: Frame) -> dict[str, float]:

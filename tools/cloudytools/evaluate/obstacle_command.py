@@ -20,7 +20,7 @@ from rich.table import Table
 from cloudypoints.inference import Model
 from cloudypoints.projector import ObstacleSettings
 from cloudytools import pictures
-from cloudytools.evaluate import obstacle_features, obstacles
+from cloudytools.evaluate import lidar, obstacle_features, obstacles
 from cloudytools.evaluate.obstacle_courses import courses
 from cloudytools.evaluate.obstacle_picture import sheet
 from cloudytools.evaluate.obstacle_scores import Run, mean_scores, scores
@@ -116,7 +116,11 @@ def _drives(chosen: argparse.Namespace, model: Model | None) -> list[Run]:
 
 def _lidar_runs(chosen: argparse.Namespace, model: Model | None) -> list[Run]:
     settings = ObstacleSettings(min_height_m=chosen.min_height)
-    return list(obstacles.lidar_run(chosen.lidar, settings, model))
+    skipped: dict[str, str] = {}
+    runs = list(obstacles.lidar_run(lidar.readable_frames(chosen.lidar, skipped), settings, model))
+    for name, fault in skipped.items():
+        print(f"skipped {name}: {fault}", file=sys.stderr)
+    return runs
 
 
 def _table(

@@ -6,7 +6,7 @@ that a node does. The ground is fitted in every frame, as in a node.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
@@ -88,14 +88,15 @@ def settings_of(course: Course, **changes: float) -> ObstacleSettings:
     return ObstacleSettings(**{**course.settings, **changes})
 
 
-def lidar_run(folder: Path, settings: ObstacleSettings, model: Model | None) -> Iterator[Run]:
+def lidar_run(
+    frames: Iterable[lidar.Frame], settings: ObstacleSettings, model: Model | None
+) -> Iterator[Run]:
     """Each LiDAR picture as a run of one frame; points in the height band are the truth.
 
     The exact depth is the LiDAR's own, with the gaps between its lines filled along the surfaces:
     it judges the geometry on real streets. The truth is the points alone.
     """
-    for path in lidar.frames_of(folder):
-        frame = lidar.read_frame(path)
+    for frame in frames:
         camera = frame.camera.resized(*LIDAR_GRID_PX)
         depth_m = _splatted(frame.points_camera, camera)
         truth = _lidar_truth(frame.points_camera, camera, settings)

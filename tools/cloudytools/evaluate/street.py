@@ -8,9 +8,11 @@ A folder holds what there is of `lidar/NAME/` (frames as `evaluate lidar` takes 
 from __future__ import annotations
 
 import argparse
+import html
 import json
 import math
 import statistics
+import sys
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -84,7 +86,8 @@ AIMS = (
     Aim("nearest in a sector, median error", "sector_error", 0.15, share=True),
     Aim("sectors missed", "sectors_missed", 0.10, share=True),
     Aim("sectors told where nothing stands", "sectors_false", 0.10, share=True),
-    Aim("categories against a reference network, mean IoU", "network_iou", 0.65, at_most=False),
+    Aim("categories against a network, driving, mean IoU", "network_iou", 0.65, at_most=False),
+    Aim("the same before fixed cameras", "network_fixed_iou", 0.65, at_most=False),
     Aim("categories against a reference mask, mean IoU", "mask_iou", 0.65, at_most=False),
     Aim("flicker of a fixed camera, as published", "flicker", 0.015, share=True),
     Aim("pictures a second, two threads", "fps", 40, at_most=False),
@@ -100,6 +103,7 @@ class Seen:
     flat: dict[str, float] = field(default_factory=dict)  # the same of flat ground
     details: dict[str, Any] = field(default_factory=dict)
     shown: dict[str, list[Shown]] = field(default_factory=dict)  # by what all of them are
+    skipped: dict[str, str] = field(default_factory=dict)  # frames that cannot be read, and why
 
 
 def measured(model: Model, folder: Path, int8: Model | None = None) -> Seen:
@@ -115,7 +119,9 @@ def measured(model: Model, folder: Path, int8: Model | None = None) -> Seen:
     for frame_folder in frames:
         _against_lidar(model, frame_folder, seen)
     for network in references[:1]:
-        _against_network(model, network, [*videos["drives"], *videos["surveillance"]], seen)
+        reference = categories.ReferenceNetwork(network)
+        for name, kind in (("network_iou", "drives"), ("network_fixed_iou", "surveillance")):
+            _against_network(model, reference, videos[kind], name, seen)
     for mask in sorted(folder.glob("segmentation/*_mask.*"))[:1]:
         _against_mask(model, mask, seen)
     _still(model, videos["surveillance"], seen)
@@ -131,11 +137,12 @@ def _videos(folder: Path) -> list[Path]:
 
 
 def _against_lidar(model: Model, folder: Path, seen: Seen) -> None:
-    skipped: dict[str, str] = {}
-    frames = list(lidar.measured_frames(model, folder, skipped))
-    report = lidar.report(model, folder, frames, skipped)
+    frames = list(lidar.measured_frames(model, folder, seen.skipped))
+    if not frames:
+        return
+    report = lidar.report(model, folder, frames, seen.skipped)
     settings = ObstacleSettings(min_height_m=_MIN_HEIGHT_M)
-    runs = list(obstacles.lidar_run(folder, settings, model))
+    runs = list(obstacles.lidar_run((one.frame for one in frames), settings, model))
     sectors = mean_scores([scores(run) for run in runs])
     seen.figures |= report["model"] | {
         "sector_error": sectors["error_p50"],
@@ -151,15 +158,23 @@ def _against_lidar(model: Model, folder: Path, seen: Seen) -> None:
     seen.shown["Obstacles from above, by the model and by the LiDAR"] = [("", sheet(runs))]
 
 
-def _against_network(model: Model, network: Path, videos: Sequence[Path], seen: Seen) -> None:
-    reference, together = categories.ReferenceNetwork(network), categories.Agreement()
+def _against_network(
+    model: Model,
+    reference: categories.ReferenceNetwork,
+    videos: Sequence[Path],
+    name: str,
+    seen: Seen,
+) -> None:
+    """The figure of this name is of all the videos' pixels together."""
+    together = categories.Agreement()
     for video in videos:
         title = "Categories: picture, model, reference"
         agreement = _agreement(model, video, reference.categories, seen.shown.setdefault(title, []))
         seen.details[f"categories {video.name}"] = agreement.figures
         together.add_all(agreement)
-    seen.figures["network_iou"] = together.mean_iou
-    seen.details["categories together"] = together.figures
+    if videos:
+        seen.figures[name] = together.mean_iou
+        seen.details[f"{name} together"] = together.figures
 
 
 def _against_mask(model: Model, mask: Path, seen: Seen) -> None:
@@ -218,14 +233,15 @@ def page(name: str, seen: Seen) -> str:
         for aim in AIMS
         for value in [seen.figures.get(aim.name, math.nan)]
     )
-    head = f"<tr><th></th><th>target</th><th>{name}</th><th>flat ground</th></tr>"
+    head = f"<tr><th></th><th>target</th><th>{html.escape(name)}</th><th>flat ground</th></tr>"
     figures = "".join(
         f"<h2>{title}</h2>" + "".join(figure(picture, caption) for caption, picture in shown)
         for title, shown in seen.shown.items()
     )
     title = f"{name} on real streets"
     note = "<p class=note>Bold: the target is met.</p>"
-    return whole_page(title, f"<h1>{title}</h1><table>{head}{rows}</table>{note}{figures}")
+    heading = html.escape(title)
+    return whole_page(title, f"<h1>{heading}</h1><table>{head}{rows}</table>{note}{figures}")
 
 
 def add(commands: Any) -> None:
@@ -249,8 +265,15 @@ def run(chosen: argparse.Namespace) -> int:
     """Measure and show; the exit code."""
     model = Model.open(chosen.model)
     seen = measured(model, chosen.folder, Model.open(chosen.int8) if chosen.int8 else None)
+    for name, fault in seen.skipped.items():
+        print(f"skipped {name}: {fault}", file=sys.stderr)
     if chosen.json is not None:
-        document = {"model_digest": model.digest, "figures": seen.figures, "details": seen.details}
+        document = {
+            "model_digest": model.digest,
+            "figures": seen.figures,
+            "details": seen.details,
+            "skipped": seen.skipped,
+        }
         chosen.json.write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
     if chosen.page is not None:
         chosen.page.write_text(page(model.card.name, seen), encoding="utf-8")
