@@ -144,6 +144,17 @@ def test_a_configuration_file_runs(model, pictures, tmp_path, endpoint, capsys):
     assert "left" in capsys.readouterr().out
 
 
+def test_the_nodes_options_go_over_a_configuration_file(pictures, tmp_path, capsys):
+    path = tmp_path / "node.toml"
+    path.write_text(f'[camera.left]\nsource = "{pictures}"\n')
+    config = ("run", "--config", str(path))
+    code, line = fails(capsys, *config, "--model", str(tmp_path / "none.onnx"))
+    assert (code, "none.onnx: no such file" in line) == (1, True)
+    code, line = fails(capsys, *config, "--hfov", "70", "--loop")
+    assert code == 2
+    assert "--hfov, --loop: of a camera, which --config describes" in line
+
+
 def unusable(name: str, tmp_path: Path) -> Path:
     path = tmp_path / name
     if name.endswith(".mp4"):
@@ -275,6 +286,12 @@ def test_a_snapshot_of_an_unknown_kind_names_the_known_ones(tmp_path, capsys, en
 def test_nobody_there_is_said_after_the_timeout(capsys, endpoint):
     _code, line = fails(capsys, "listen", "-e", endpoint, "--timeout", "0.3")
     assert "nothing in" in line
+
+
+def test_silence_for_the_whole_time_is_no_success(capsys, endpoint):
+    code, line = fails(capsys, "listen", "-e", endpoint, "--seconds", "0.3")
+    assert code == 1
+    assert "is a node running there?" in line
 
 
 def test_the_viewer_without_a_display_says_what_to_do(endpoint):

@@ -45,6 +45,9 @@ def test_every_shipped_file_loads(path):
         ("[obstacles]\nsector_deg = 400", "obstacles.sector_deg: .*less than or equal to 45"),
         ("[inference]\nprovider = 'tpu'", "inference.provider: .*'auto', 'cpu', 'cuda'"),
         ("[publisher]\ntopics = ['clouds']", "publisher.topics: .*unknown clouds; known are"),
+        ("[publisher]\ntopics = 'cloud'", 'publisher.topics: must be a list, as \\["one"'),
+        ("[camera.front]\nzone = 3", "camera.front.zone: must be a table"),
+        ("[camera.front.zone]\nvehicle_m = 3", r"camera.front.zone.vehicle_m: must be a table"),
         ("[camera.'a/b']", "camera name 'a/b': must be"),
         ("camera = {}", "camera: .*at least 1 item"),
         ("[cloud", "not TOML"),
@@ -67,6 +70,17 @@ def test_paths_are_taken_relative_to_the_file(tmp_path):
     assert settings.inference.model == str(tmp_path / "depth.onnx")
     with pytest.raises(CalibrationError, match=str(tmp_path / "front.toml")):
         settings.camera["front"].calibrated()
+
+
+def test_what_somebody_types_goes_over_the_file(tmp_path):
+    text = "[camera.front]\nmask = 'm.png'\n[inference]\nmodel = 'depth.onnx'\nthreads = 3"
+    over = {"inference": {"model": "typed.onnx"}, "publisher": {"insecure": True}}
+    settings = load_settings(written(tmp_path, text), over)
+    assert settings.inference.model == "typed.onnx"  # not beside the file
+    assert (settings.inference.threads, settings.publisher.insecure) == (3, True)
+    assert settings.camera["front"].mask == str(tmp_path / "m.png")
+    with pytest.raises(ConfigError, match=r"arguments: inference\.threads: .*greater than"):
+        load_settings(written(tmp_path, text), {"inference": {"threads": -3}})
 
 
 def test_arguments_of_a_command_are_named_as_such():

@@ -8,6 +8,7 @@ import pytest
 from cloudypoints.errors import Closed, ModelError, ProviderError
 from cloudypoints.geometry import Camera, Intrinsics, Mount, ground_inverse_depth, rays_of
 from cloudypoints.inference import Model
+from cloudypoints.inference.model import MAX_MODEL_BYTES
 from cloudypoints.inference.provider import PROVIDERS, cuda_answers
 from cloudypoints.messages import Category
 from onnx_models import (
@@ -221,8 +222,15 @@ def test_a_card_that_does_not_hold_is_told_where(document, says):
 
 
 def test_a_missing_file_is_told(tmp_path):
-    with pytest.raises(ModelError, match=r"none\.onnx: cannot be read: No such file"):
+    with pytest.raises(ModelError, match=r"none\.onnx: no such file; public models have names"):
         Model.open(str(tmp_path / "none.onnx"))
+
+
+def test_a_file_too_large_for_a_model_is_refused_unread(tmp_path):
+    with (tmp_path / "large.onnx").open("wb") as file:
+        file.truncate(MAX_MODEL_BYTES + 1)
+    with pytest.raises(ModelError, match=r"large\.onnx: larger than 4 GiB"):
+        Model.open(str(tmp_path / "large.onnx"))
 
 
 def test_a_model_with_external_data_is_refused(tmp_path):

@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import math
 import tomllib
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
@@ -164,10 +166,13 @@ class NodeSettings(_Section):
         return self
 
 
-def load_settings(path: Path) -> NodeSettings:
+def load_settings(
+    path: Path, over: Mapping[str, Mapping[str, Any]] = MappingProxyType({})
+) -> NodeSettings:
     """The settings of a TOML file. Raises ConfigError naming file, key and what would be right.
 
-    Paths of calibrations, masks and models are taken relative to the file's folder.
+    Paths of calibrations, masks, backgrounds and models are taken relative to the file's folder.
+    `over` holds keys by section, as somebody types them, which go over the file's.
     """
     try:
         document = tomllib.loads(path.read_text(encoding="utf-8"))
@@ -175,8 +180,13 @@ def load_settings(path: Path) -> NodeSettings:
         raise ConfigError(f"{path}: cannot be read: {error.strerror}") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path}: not TOML: {error}") from error
-    settings = settings_from(document, str(path))
-    return _relative_to(path.parent, settings)
+    settings = _relative_to(path.parent, settings_from(document, str(path)))
+    if not over:
+        return settings
+    document = settings.model_dump(exclude_unset=True)
+    for section, values in over.items():
+        document[section] = {**document.get(section, {}), **values}
+    return settings_from(document, "arguments")
 
 
 def settings_from(document: dict[str, Any], where: str) -> NodeSettings:

@@ -35,7 +35,7 @@ examples:
   cloudypoints listen obstacles --json | jq -c '[.camera, .nearest_m, .state]'
 
 In JSON unknown distances are null, and 1e999 (infinity) says: looked, and nothing seen.
-Exit code: 0; 1 when nothing came within --timeout.
+Exit code: 0; 1 when nothing came at all, or for as long as --timeout.
 """
 
 
@@ -73,6 +73,8 @@ def listen(options: argparse.Namespace) -> int:
             _print_lines(subscription, options)
         else:
             _show_table(subscription, options)
+        if not subscription.topics:
+            raise NoMessage(f"nothing heard from {options.endpoint}; is a node running there?")
     return 0
 
 

@@ -7,7 +7,10 @@ import logging
 from pathlib import Path
 from typing import Any
 
+from cloudypoints.errors import ConfigError
 from cloudypoints.publisher import DEFAULT_ENDPOINT
+
+DEFAULT_NAME = "front"
 
 
 def add_verbose(parser: argparse.ArgumentParser) -> None:
@@ -62,7 +65,9 @@ def add_node(parser: argparse.ArgumentParser) -> None:
 def add_camera(parser: argparse.ArgumentParser) -> None:
     """What can be said of the camera."""
     camera = parser.add_argument_group("the camera")
-    camera.add_argument("--name", default="front", help="its name on the wire (default: front)")
+    camera.add_argument(
+        "--name", default=DEFAULT_NAME, help="its name on the wire (default: %(default)s)"
+    )
     camera.add_argument("--calibration", metavar="FILE", help="TOML, ROS or OpenCV YAML, KITTI txt")
     camera.add_argument(
         "--background",
@@ -109,6 +114,33 @@ def settings_document(options: argparse.Namespace) -> dict[str, Any]:
         "camera": {options.name: _given(**camera)},
         **node_document(options),
     }
+
+
+def node_document_over_file(options: argparse.Namespace) -> dict[str, Any]:
+    """What is laid over a configuration file, which says all of its cameras itself.
+
+    Raises ConfigError for an option that concerns a camera: nobody knows which of them.
+    """
+    of_a_camera = {
+        "--name": options.name != DEFAULT_NAME,
+        "--calibration": options.calibration is not None,
+        "--background": options.background is not None,
+        "--hfov": options.hfov is not None,
+        "--height": options.height is not None,
+        "--pitch": options.pitch is not None,
+        "--pace": options.pace is not None,
+        "--start": options.start is not None,
+        "--end": options.end is not None,
+        "--loop": options.loop,
+        "--mode": options.mode is not None,
+    }
+    given = [option for option, is_given in of_a_camera.items() if is_given]
+    if given:
+        raise ConfigError(
+            f"{', '.join(given)}: of a camera, which --config describes; say it there, "
+            f"under [camera.NAME]"
+        )
+    return node_document(options)
 
 
 def node_document(options: argparse.Namespace) -> dict[str, Any]:

@@ -19,6 +19,7 @@ from cloudypoints.cli.options import (
     add_node,
     add_playback,
     node_document,
+    node_document_over_file,
     output_path,
     settings_document,
 )
@@ -51,7 +52,7 @@ keys, where a recording plays:
 examples:
   cloudypoints run drive.mp4 --calibration camera.toml
   cloudypoints run camera:0 --hfov 70 --height 1.2 --pitch 3
-  cloudypoints run --config two_cameras.toml
+  cloudypoints run --config two_cameras.toml --provider cuda    # the node's options go over it
   cloudypoints run drive.mp4 --pace 0 --model depth.onnx --provider cuda
   cloudypoints run rtsp://host/path --video --record drive.mcap
 
@@ -119,7 +120,7 @@ def run(options: argparse.Namespace) -> int:
     start_s = monotonic_s()
     config = _node_modules("run")
     if options.config:
-        settings = config.load_settings(options.config)
+        settings = config.load_settings(options.config, node_document_over_file(options))
     else:
         settings = config.settings_from(settings_document(options), "arguments")
     if options.video:

@@ -145,9 +145,17 @@ def card_from(metadata: dict[str, str], where: str) -> ModelCard:
         raise ModelError(f"{where}: model card: {first_fault(error)}") from error
 
 
+# Where pydantic's own words speak of Python; people write TOML and JSON.
+_IN_WORDS = {
+    "model_type": "must be a table, as [section.name] begins one",
+    "dict_type": "must be a table, as [section.name] begins one",
+    "tuple_type": 'must be a list, as ["one", "two"]',
+}
+
+
 def first_fault(error: ValidationError) -> str:
     """The first thing pydantic found, as `key.key: what` on one line."""
     fault = error.errors()[0]
     place = ".".join(map(str, fault["loc"]))
-    what = str(fault["msg"]).removeprefix("Value error, ")
+    what = _IN_WORDS.get(fault["type"]) or str(fault["msg"]).removeprefix("Value error, ")
     return f"{place}: {what}" if place else what

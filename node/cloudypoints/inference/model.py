@@ -77,7 +77,14 @@ class Model:
         """The embedded model, or that of a file. `threads` 0 leaves their number to onnxruntime."""
         path: Path | Traversable = embedded_path() if name == EMBEDDED else Path(name)
         try:
+            if isinstance(path, Path) and path.stat().st_size > MAX_MODEL_BYTES:
+                raise ModelError(f"{name}: larger than {MAX_MODEL_BYTES >> 30} GiB: no model")
             content = path.read_bytes()
+        except FileNotFoundError as error:
+            raise ModelError(
+                f"{name}: no such file; public models have names (cloudypoints models list) and "
+                f"are fetched first (cloudypoints models pull NAME)"
+            ) from error
         except OSError as error:
             raise ModelError(f"{name}: cannot be read: {error.strerror}") from error
         return cls(content, path.name, provider=provider, threads=threads)

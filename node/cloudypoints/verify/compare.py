@@ -25,8 +25,6 @@ class Tolerance:
 
 
 _RANGES = Tolerance(relative=0.02, absolute=0.05, share=0.1)  # sectors at the edge of an obstacle
-_ANGLE = Tolerance(absolute=0.002)
-_METRES = Tolerance(relative=0.02, absolute=0.02)
 EXACT = Tolerance()
 
 # Between processors and library versions, sums of a network are rounded otherwise: depth moves by

@@ -14,7 +14,6 @@ from cloudytools.scenes.mesh import Floats, Mesh, ellipsoid, joined, tube
 from cloudytools.scenes.surfaces import LEAVES, Material, Surface, picked, varied
 
 WOOD, LEAF = range(2)
-TREE_KINDS = ("round", "tall", "conifer", "palm", "bare", "young")
 VARIANTS = 4
 Blobs = list[tuple[NDArray[Any], NDArray[Any]]]  # centres and radii (3,)
 

@@ -102,7 +102,6 @@ BODIES = {
         3, 9, (3, 5), (0.18, 0.80), 0.34, lamp=(0.11, 0.45),
     ),
 }  # fmt: skip
-CAR_KINDS = tuple(BODIES)
 KIND_WEIGHTS = {
     "sedan": 0.26, "hatchback": 0.14, "suv": 0.24, "pickup": 0.09, "minivan": 0.07, "van": 0.06,
     "coupe": 0.03, "bus": 0.03, "lorry": 0.05, "truck": 0.03,
