@@ -18,7 +18,7 @@ import pytest
 from cloudypoints import subscribe
 from cloudypoints.cli import main
 from cloudypoints.recording import Recording
-from cloudypoints.recording.repair import COMPLETE, check
+from cloudypoints.recording.repair import COMPLETE, NOTHING, check
 from film import film
 from onnx_models import card_of, ground_model, saved
 from peers import LIMIT_S, RawNode, until
@@ -145,6 +145,7 @@ def test_sigkill_costs_the_open_chunk_and_a_repair_saves_the_rest(street, tmp_pa
     arguments = ["record", str(path), "--chunk-s", "0.2", "--fsync", *street.arguments]
     with subprocess.Popen([*COMMAND, *arguments], stdout=subprocess.DEVNULL) as process:
         until(has(path))
+        until(lambda: check(path).verdict != NOTHING)
         process.kill()
     assert main(["recording", "info", str(path)]) == 1
     assert main(["recording", "check", str(path)]) == 3

@@ -370,7 +370,7 @@ def test_trying_a_model_tells_all_that_it_gives(capsys, tmp_path, model, says):
         (("pull", "midas"), "no preset is called midas"),
         (("pull", "depth-anything-v3-metric"), "no ONNX file of it is known"),
         (("adopt", "none.onnx", "midas-v21-small"), "none.onnx: cannot be read as ONNX"),
-        (("check", "none.onnx"), "none.onnx: cannot be read"),
+        (("check", "none.onnx"), "none.onnx: no such file"),
     ],
 )
 def test_what_cannot_be_done_is_one_line(capsys, arguments, says):

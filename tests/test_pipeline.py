@@ -309,7 +309,7 @@ def test_stopping_ends_within_a_second_and_leaves_no_thread_and_no_port(model):
 @pytest.mark.parametrize(
     ("broken", "error", "says"),
     [
-        ({"model": "none.onnx"}, ModelError, "none.onnx: cannot be read"),
+        ({"model": "none.onnx"}, ModelError, "none.onnx: no such file"),
         ({"provider": "tensorrt"}, ModelError, "provider tensorrt"),
     ],
 )

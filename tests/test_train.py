@@ -163,7 +163,8 @@ def test_half_precision_costs_no_more_than_its_rounding(depth, tmp_path):
     assert halves == pytest.approx([whole, whole], rel=0.05)
 
 
-def test_a_run_that_gets_no_better_ends_early(depth, tmp_path):
+def test_a_run_that_gets_no_better_ends_early(depth, tmp_path, monkeypatch):
+    monkeypatch.setenv("TERM", "xterm")  # a dumb one has lines, no bar
     idle = shortened(depth, 8, learning_rate=1e-9, patience=1)
     terminal = Console(file=io.StringIO(), force_terminal=True, width=120)
     run = train.main(idle, tmp_path, shown_by=[Bar(terminal)])
