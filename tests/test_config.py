@@ -66,10 +66,18 @@ def test_a_missing_file_is_told(tmp_path):
 
 def test_paths_are_taken_relative_to_the_file(tmp_path):
     text = "[camera.front]\ncalibration = 'front.toml'\n[inference]\nmodel = 'depth.onnx'"
-    settings = load_settings(written(tmp_path, text))
+    settings = load_settings(written(tmp_path, f"{text}\n[camera.rear]\nsource = 'rear.mp4'"))
+    assert settings.camera["rear"].source == str(tmp_path / "rear.mp4")
+    assert settings.camera["front"].source == "demo:"
     assert settings.inference.model == str(tmp_path / "depth.onnx")
     with pytest.raises(CalibrationError, match=str(tmp_path / "front.toml")):
         settings.camera["front"].calibrated()
+
+
+@pytest.mark.parametrize("source", ["rtsp://10.0.0.1/1", "camera:0", "/drives/a.mp4"])
+def test_a_source_that_is_no_relative_path_stays(tmp_path, source):
+    settings = load_settings(written(tmp_path, f"[camera.front]\nsource = '{source}'"))
+    assert settings.camera["front"].source == source
 
 
 def test_what_somebody_types_goes_over_the_file(tmp_path):

@@ -15,7 +15,7 @@ from typing import Any, Literal, get_args
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from cloudypoints.calibration import load_camera
-from cloudypoints.capture import CaptureSettings
+from cloudypoints.capture import CaptureSettings, beside
 from cloudypoints.errors import ConfigError, WireError
 from cloudypoints.geometry import Camera, Intrinsics, Mount
 from cloudypoints.inference.card import first_fault
@@ -171,7 +171,8 @@ def load_settings(
 ) -> NodeSettings:
     """The settings of a TOML file. Raises ConfigError naming file, key and what would be right.
 
-    Paths of calibrations, masks, backgrounds and models are taken relative to the file's folder.
+    Paths of sources, calibrations, masks, backgrounds and models are taken relative to the file's
+    folder.
     `over` holds keys by section, as somebody types them, which go over the file's.
     """
     try:
@@ -239,6 +240,7 @@ def _relative_to(folder: Path, settings: NodeSettings) -> NodeSettings:
                 for key, path in _paths_of(camera).items()
                 if path not in ("", LEARN) and not path.startswith(MEDIAN)
             }
+            | {"source": beside(folder, camera.source)}
         )
         for name, camera in settings.camera.items()
     }

@@ -9,7 +9,7 @@ outages. What goes wrong on the way is counted in `faults`, never hidden.
 
 from cloudypoints.capture.frame import FAULTS, Clock, Frame, Picture, Source, State
 from cloudypoints.capture.local import camera_nodes
-from cloudypoints.capture.names import redacted
+from cloudypoints.capture.names import beside, redacted
 from cloudypoints.capture.recorded import RecordedSource
 from cloudypoints.capture.settings import CaptureSettings
 from cloudypoints.capture.sources import open_source
@@ -25,6 +25,7 @@ __all__ = [
     "RecordedSource",
     "Source",
     "State",
+    "beside",
     "camera_nodes",
     "open_source",
     "redacted",

@@ -60,6 +60,12 @@ def kind_of(name: str) -> Kind:
     return _file(path)
 
 
+def beside(folder: Path, name: str) -> str:
+    """The same name, where it is a relative path that of a file in this folder."""
+    is_path = "://" not in name and not name.startswith(("demo:", "camera:"))
+    return str(folder / name) if is_path else name
+
+
 def asked(name: str) -> tuple[str, dict[str, str]]:
     """`path?topic=/a&x=1` as the path and what is asked of it; a file may have ? in its name."""
     path, mark, query = name.partition("?")

@@ -55,8 +55,7 @@ def _lidar(chosen: argparse.Namespace) -> int:
     model = Model.open(chosen.model)
     skipped: dict[str, str] = {}
     measured = list(lidar.measured_frames(model, chosen.folder, skipped))
-    for name, fault in skipped.items():
-        print(f"skipped {name}: {fault}", file=sys.stderr)
+    lidar.tell_skipped(skipped)
     if chosen.pictures is not None:
         for one in measured:
             pictures.save(lidar.overlay(one), chosen.pictures / f"{one.frame.name}.jpg")

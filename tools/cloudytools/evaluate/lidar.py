@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import math
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -165,6 +166,12 @@ def readable_frames(folder: Path, skipped: dict[str, str]) -> Iterator[Frame]:
 def measured_frames(model: Model, folder: Path, skipped: dict[str, str]) -> Iterator[Measured]:
     """Each frame of a folder, measured; what cannot be read goes into `skipped` with its fault."""
     return (measure(model, frame) for frame in readable_frames(folder, skipped))
+
+
+def tell_skipped(skipped: Mapping[str, str]) -> None:
+    """Name on the error stream what could not be read, and why."""
+    for name, fault in skipped.items():
+        print(f"skipped {name}: {fault}", file=sys.stderr)
 
 
 def _figures(depth_m: Floats, frame: Frame) -> dict[str, float]:

@@ -118,8 +118,7 @@ def _lidar_runs(chosen: argparse.Namespace, model: Model | None) -> list[Run]:
     settings = ObstacleSettings(min_height_m=chosen.min_height)
     skipped: dict[str, str] = {}
     runs = list(obstacles.lidar_run(lidar.readable_frames(chosen.lidar, skipped), settings, model))
-    for name, fault in skipped.items():
-        print(f"skipped {name}: {fault}", file=sys.stderr)
+    lidar.tell_skipped(skipped)
     return runs
 
 

@@ -12,7 +12,6 @@ import html
 import json
 import math
 import statistics
-import sys
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -265,8 +264,7 @@ def run(chosen: argparse.Namespace) -> int:
     """Measure and show; the exit code."""
     model = Model.open(chosen.model)
     seen = measured(model, chosen.folder, Model.open(chosen.int8) if chosen.int8 else None)
-    for name, fault in seen.skipped.items():
-        print(f"skipped {name}: {fault}", file=sys.stderr)
+    lidar.tell_skipped(seen.skipped)
     if chosen.json is not None:
         document = {
             "model_digest": model.digest,
