@@ -100,6 +100,16 @@ def test_weights_are_of_the_type_that_the_name_says(made):
     assert "INT8" in weight_types(path.with_suffix(".int8.onnx"))
 
 
+def test_what_an_int8_network_says_is_not_rounded_to_bytes(made):
+    path, _ = made
+    graph = onnx.load(str(path.with_suffix(".int8.onnx"))).graph
+    *before, last = [node for node in graph.node if node.op_type == "Conv"]
+    assert all("DequantizeLinear" in name for node in before for name in node.input[:2])
+    assert last.input[1] == "narrow"  # its own weights
+    (following,) = [node for node in graph.node if last.output[0] in node.input]
+    assert following.op_type == "Squeeze"
+
+
 def test_what_goes_in_and_comes_out_keeps_its_type(made):
     for kind in ("fp16", "int8"):
         session = Model.open(str(made[0].with_suffix(f".{kind}.onnx")), provider="cpu").session

@@ -2,7 +2,8 @@
 
 fp16 keeps inputs and outputs as they are (onnxruntime's converter). int8 is onnxruntime's static
 quantisation in QDQ form: weights by channel, activations by the ranges seen on training pictures
-that go through the node's own preparation; only convolutions and matrix products are quantised.
+that go through the node's own preparation; only convolutions and matrix products are quantised,
+and not the last of them, which give what the network says: depth in 256 steps would be terraces.
 Each variant carries the card of its fp32 file with its own measured difference. On a processor
 without fp16 arithmetic an fp16 file is smaller and not faster.
 """
@@ -60,14 +61,19 @@ def halved(fp32: Path, card: ModelCard, out: Path) -> None:
     """Write the same graph with fp16 weights and arithmetic."""
     from onnxruntime.transformers.float16 import convert_float_to_float16
 
-    program = onnx.load(str(fp32))
+    program = _named(onnx.load(str(fp32)))
     # bytes become float32 and only then fp16: the converter does not see through a cast
-    for number, node in enumerate(program.graph.node):
-        node.name = node.name or f"node_{number}"  # what is kept is named
     casts = [node.name for node in program.graph.node if node.op_type == "Cast"]
     halves = convert_float_to_float16(program, keep_io_types=True, node_block_list=casts)
     _drop_twins(halves)
     write(halves, card, out)
+
+
+def _named(program: onnx.ModelProto) -> onnx.ModelProto:
+    """The same, each node with a name: what is to stay as it is, is named."""
+    for number, node in enumerate(program.graph.node):
+        node.name = node.name or f"node_{number}"
+    return program
 
 
 def _drop_twins(program: onnx.ModelProto) -> None:
@@ -90,12 +96,14 @@ def quantised(fp32: Path, model: Model, out: Path, training: Dataset) -> None:
     prepared, made = out.with_suffix(".prepared"), out.with_suffix(".made")
     try:
         quant_pre_process(str(fp32), str(prepared), skip_symbolic_shape=True)
+        program = _named(onnx.load(str(prepared)))
         quantize_static(
-            str(prepared),
+            program,
             str(made),
             _Calibration(model, training),
             quant_format=QuantFormat.QDQ,
             op_types_to_quantize=_QUANTISED,
+            nodes_to_exclude=_last(program),
             per_channel=True,
             activation_type=QuantType.QUInt8,
             weight_type=QuantType.QInt8,
@@ -106,6 +114,19 @@ def quantised(fp32: Path, model: Model, out: Path, training: Dataset) -> None:
     finally:
         for path in (prepared, made):
             path.unlink(missing_ok=True)
+
+
+def _last(program: onnx.ModelProto) -> list[str]:
+    """The names of those that could be quantised and that no other of them follows."""
+    followed: set[str] = set()  # tensors on the way to one that comes later
+    last = []
+    for node in reversed(program.graph.node):  # in topological order, as ONNX wants them
+        could_be = node.op_type in _QUANTISED
+        if could_be and followed.isdisjoint(node.output):
+            last.append(node.name)
+        if could_be or not followed.isdisjoint(node.output):
+            followed.update(node.input)
+    return last
 
 
 class _Calibration:
