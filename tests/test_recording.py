@@ -24,6 +24,7 @@ from recordings import (
     W,
     frame,
     frames,
+    obstacles,
     parts_of,
     record,
     replayed,
@@ -250,6 +251,19 @@ def test_gaps_in_the_numbers_are_counted_and_told_in_the_file(tmp_path):
     assert facts["lost_on_the_way"] == "8"  # frames 2 and 3, of four topics; a restart is no gap
     assert facts["received"] == "20"
     assert facts["ended"] == "ended"
+
+
+def test_frames_that_the_node_lost_count_once_however_many_messages_say_so(tmp_path):
+    """3 before frame 1 of the left camera, in all its messages and again where they are stale."""
+
+    def said(message, drops):
+        return replace(message, header=replace(message.header, drops=drops))
+
+    lost = [said(message, 3) for message in frame(1, camera="left")]
+    stale = [said(obstacles(number, state="stale", reason="late"), 2) for number in (7, 7, 7)]
+    record(tmp_path / "a.mcap", [*frame(0, camera="left"), *lost, *stale, *frame(2)])
+    with Recording(tmp_path / "a.mcap") as recording:
+        assert recording.info().facts["declared_drops"] == "5"
 
 
 def test_what_found_no_room_at_the_end_counts_as_lost_although_no_gap_shows_it(tmp_path):

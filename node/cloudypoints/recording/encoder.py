@@ -175,13 +175,13 @@ class Encoder:
         cloud = state.cloud.message
         depth, image = state.stored.get(Depth), state.stored.get(Image)
         labels = state.stored.get(Labels)
-        if not isinstance(labels, Labels) or frame_of(labels) != frame_of(cloud):
+        if not isinstance(labels, Labels) or frame_of(labels.header) != frame_of(cloud.header):
             labels = None
         if (
             isinstance(cloud, Cloud)
             and isinstance(depth, Depth)
             and isinstance(image, Image)
-            and frame_of(depth) == frame_of(image) == frame_of(cloud)
+            and frame_of(depth.header) == frame_of(image.header) == frame_of(cloud.header)
             and can_be_rebuilt(cloud, depth, image, labels)
         ):
             yield from self._rebuildable(state.cloud, cloud)
@@ -220,9 +220,8 @@ class Encoder:
         return picture if isinstance(message, Image) else ""
 
 
-def frame_of(message: Message) -> tuple[int, int, int]:
+def frame_of(header: Header) -> tuple[int, int, int]:
     """What the messages of one frame have in common."""
-    header = message.header
     return header.session, header.frame, header.stamp_ns
 
 

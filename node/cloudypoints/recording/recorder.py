@@ -21,7 +21,7 @@ from cloudypoints.errors import RecordingError, WireError
 from cloudypoints.messages import KIND_OF, Header, Status
 from cloudypoints.messages import Message as WireMessage
 from cloudypoints.recording.chunks import ChunkBuilder
-from cloudypoints.recording.encoder import Encoder, Entry
+from cloudypoints.recording.encoder import Encoder, Entry, frame_of
 from cloudypoints.recording.files import Files, check_place
 from cloudypoints.recording.ring import Ring
 from cloudypoints.recording.schemas import Schema, typed, typed_schema
@@ -43,7 +43,7 @@ class Counts:
 
     received: int = 0
     lost: Counter[str] = field(default_factory=Counter)  # by topic: gaps in the sequence numbers
-    drops: int = 0  # that the node itself declared
+    declared: Counter[str] = field(default_factory=Counter)  # by topic: the node's own drops
     malformed: int = 0
     overrun: int = 0  # of those lost: found the intake full, as disk or processor were too slow
     unseen: int = 0  # of those overrun: no later message has shown the gap
@@ -53,6 +53,15 @@ class Counts:
     def lost_on_the_way(self) -> int:
         """Messages that the node sent and that did not reach the recorder."""
         return self.lost.total() + self.unseen
+
+    @property
+    def declared_drops(self) -> int:
+        """Frames that the node itself lost; every message of the next frame says so."""
+        of_camera: Counter[str] = Counter()
+        for topic, frames in self.declared.items():
+            camera = topic.partition("/")[2]
+            of_camera[camera] = max(of_camera[camera], frames)
+        return of_camera.total()
 
 
 class Recorder:
@@ -72,7 +81,7 @@ class Recorder:
         self._files = Files(settings, _library(), self._facts)
         self._ring = Ring(settings, self._files) if settings.ring_s else None
         self._registered = _Registry()
-        self._seen: dict[str, tuple[int, int]] = {}  # session and number of each topic's newest
+        self._seen: dict[str, Header] = {}  # of each topic's newest
         self._exact: dict[str, str] = {}
         self._newest_ns = 0
         self._chunk_begun_ns = 0
@@ -195,12 +204,14 @@ class Recorder:
         """Count it in, and the gap before it."""
         header = message.header
         topic = f"{KIND_OF[type(message)]}/{header.camera}"
-        session, last_seq = self._seen.get(topic, (header.session, header.seq - 1))
-        if session == header.session:
-            self.counts.lost[topic] += max(0, header.seq - last_seq - 1)
-        self._seen[topic] = (header.session, header.seq)
+        last = self._seen.get(topic)
+        if last is not None and last.session == header.session:
+            self.counts.lost[topic] += max(0, header.seq - last.seq - 1)
+        # Obstacles that are stale repeat what was said of their frame.
+        if last is None or frame_of(last) != frame_of(header):
+            self.counts.declared[topic] += header.drops
+        self._seen[topic] = header
         self.counts.received += 1
-        self.counts.drops += header.drops
 
     def _steady(self, log_time_ns: int) -> int:
         """A time that does not go back; where the clock was set back, another file begins."""
@@ -275,7 +286,7 @@ class Recorder:
             "not_written": self.not_written,
             "malformed": counts.malformed,
             "overrun": counts.overrun,
-            "declared_drops": counts.drops,
+            "declared_drops": counts.declared_drops,
             "events": json.dumps(self._ring.events if self._ring else []),
             "exact": json.dumps(self._exact, sort_keys=True),
             "lost": json.dumps({topic: n for topic, n in counts.lost.items() if n}),
