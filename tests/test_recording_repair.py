@@ -10,6 +10,7 @@ from mcap.writer import CompressionType, Writer
 
 from cloudypoints.errors import RecordingError
 from cloudypoints.recording import Recorder, Recording, RecordSettings
+from cloudypoints.recording import repair as repair_module
 from cloudypoints.recording.chunks import MAGIC
 from cloudypoints.recording.repair import COMPLETE, NOTHING, PARTIAL, check, repair
 from cloudypoints.recording.scan import Findings, scan
@@ -156,6 +157,27 @@ def test_a_repair_says_what_it_is_of_and_overwrites_nothing(whole, tmp_path):
     assert out.read_bytes() == before
 
 
+def test_a_repair_that_is_interrupted_leaves_nothing_and_can_be_done_again(whole, tmp_path):
+    def interrupt(_done, _of):
+        raise KeyboardInterrupt
+
+    out = tmp_path / "saved.mcap"
+    with pytest.raises(KeyboardInterrupt):
+        repair(whole, out, interrupt)
+    assert not out.exists()
+    assert repair(whole, out).verdict == COMPLETE
+
+
+def test_a_repair_that_does_not_hold_what_was_whole_leaves_nothing(whole, tmp_path, monkeypatch):
+    out = tmp_path / "saved.mcap"
+    check_of = repair_module.check
+    monkeypatch.setattr(repair_module, "check", lambda _out: check_of(tmp_path / "other.mcap"))
+    record(tmp_path / "other.mcap", frames(2))
+    with pytest.raises(RecordingError, match="does not hold what was whole"):
+        repair(whole, out)
+    assert not out.exists()
+
+
 @pytest.mark.parametrize("compression", [CompressionType.NONE, CompressionType.ZSTD])
 def test_files_of_other_writers_are_checked_too(compression, tmp_path):
     path = tmp_path / "other.mcap"
@@ -176,3 +198,6 @@ def test_files_of_other_writers_are_checked_too(compression, tmp_path):
 def test_a_file_that_is_not_there_is_told_in_words(tmp_path):
     with pytest.raises(RecordingError, match=r"nowhere\.mcap: cannot be read"):
         check(tmp_path / "nowhere.mcap")
+    with pytest.raises(RecordingError, match=r"nowhere\.mcap: cannot be read"):
+        repair(tmp_path / "nowhere.mcap", tmp_path / "saved.mcap")
+    assert list(tmp_path.iterdir()) == []

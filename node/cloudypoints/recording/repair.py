@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -68,30 +69,35 @@ def check(path: Path, progress: Progress | None = None) -> Report:
 def repair(path: Path, out: Path, progress: Progress | None = None) -> Report:
     """Write what is whole into another file, and check that. Returns what was found in the first.
 
-    Nothing is written where nothing is whole. Raises RecordingError where a file cannot be read or
-    written, and where the new one does not hold what the old one did.
+    No file is left where nothing is whole, nor where it is interrupted. Raises RecordingError where
+    a file cannot be read or written, and where the new one does not hold what the old one did.
     """
     check_place(out)
     report = Report(path, Findings(0))
-    file: ChunkFile | None = None
-    try:
-        with path.open("rb") as source:
-            for found in _noted(report, progress):
-                file = file or ChunkFile(out, "cloudypoints repair", fsync=False)
-                source.seek(found.data_offset)
-                file.append(_rewritten(found, source.read(found.data_bytes)))
-        if file is not None:
-            file.finish(_metadata(report))
-    except OSError as error:
-        if file is not None:
-            out.unlink(missing_ok=True)
-        raise RecordingError(f"{out}: cannot be written: {error.strerror}") from error
-    finally:
-        if file is not None:
-            file.close()
-    if file is not None:
-        _verify(report, check(out))
+    with ExitStack() as unless_whole:  # an error, or Ctrl-C: no file is left then
+        try:
+            with closing(ChunkFile(out, "cloudypoints repair", fsync=False)) as file:
+                unless_whole.callback(out.unlink, missing_ok=True)
+                for found, content in _with_content(report, progress):
+                    file.append(_rewritten(found, content))
+                file.finish(_metadata(report))
+        except OSError as error:
+            raise RecordingError(f"{out}: cannot be written: {error.strerror}") from error
+        if report.chunks:
+            _verify(report, check(out))
+            unless_whole.pop_all()
     return report
+
+
+def _with_content(report: Report, progress: Progress | None) -> Iterator[tuple[FoundChunk, bytes]]:
+    """Every whole chunk and its compressed content. Raises RecordingError."""
+    try:
+        with report.path.open("rb") as source:
+            for found in _noted(report, progress):
+                source.seek(found.data_offset)
+                yield found, source.read(found.data_bytes)
+    except OSError as error:
+        raise RecordingError(f"{report.path}: cannot be read: {error.strerror}") from error
 
 
 def _noted(report: Report, progress: Progress | None) -> Iterator[FoundChunk]:
