@@ -1,6 +1,7 @@
 """`top` tells everything on one page of 80 columns, in a terminal and without one."""
 
 import fcntl
+import math
 import os
 import pty
 import struct
@@ -28,10 +29,16 @@ def header(camera: str) -> Header:
 
 
 class Node:
-    """Publishes every kind of message of some cameras, ten times a second, until it is left."""
+    """Publishes every kind of message of some cameras, ten times a second, until it is left.
 
-    def __init__(self, *cameras: str, **status) -> None:
-        self._cameras, self._status = cameras, status
+    `ill` names one of them, which has failed; `obstacles` and `status` are what differs from the
+    examples.
+    """
+
+    def __init__(self, *cameras: str, ill: str = "", obstacles=None, **status) -> None:
+        self._cameras = cameras
+        self._status = dict.fromkeys(cameras, status) | {ill: {"capture": "failed", **status}}
+        self._obstacles = obstacles or {}
         self._ended = threading.Event()
         self._bound = threading.Event()
         self._thread = threading.Thread(target=self._run)
@@ -52,22 +59,25 @@ class Node:
             self._bound.set()
             while not self._ended.wait(0.1):
                 for camera in self._cameras:
-                    for kind in EXAMPLES.keys() - {"status"}:
-                        publisher.publish(EXAMPLES[kind](header(camera)))
-                    publisher.publish(replace(EXAMPLES["status"](header(camera)), **self._status))
+                    told = {kind: EXAMPLES[kind](header(camera)) for kind in EXAMPLES}
+                    told["status"] = replace(told["status"], **self._status[camera])
+                    told["obstacles"] = replace(told["obstacles"], **self._obstacles)
+                    for message in told.values():
+                        publisher.publish(message)
 
 
-def text_of(subscription, endpoint="tcp://127.0.0.1:5556") -> list[str]:
-    return ["".join(text for text, _ in line) for line in page(subscription, endpoint)]
+def text_of(subscription, rows=math.inf) -> list[str]:
+    lines = page(subscription, "tcp://127.0.0.1:5556", rows)
+    return ["".join(text for text, _ in line) for line in lines]
 
 
-def heard(node: Node, *cameras: str) -> list[str]:
+def heard(node: Node, *cameras: str, rows=math.inf) -> list[str]:
     """The page once all kinds of all cameras have come."""
     with subscribe(node.endpoint, bulk_endpoint=node.bulk_endpoint) as subscription:
         wanted = {f"{kind}/{camera}" for kind in EXAMPLES for camera in cameras}
         while not wanted <= set(subscription.topics):
             subscription.read(10)
-        return text_of(subscription)
+        return text_of(subscription, rows)
 
 
 def test_every_camera_topic_and_stage_stands_on_the_page_within_80_columns():
@@ -107,6 +117,50 @@ def test_what_has_fallen_silent_is_not_shown_as_alive():
         assert any("no data" in line and " s" in line for line in text_of(subscription))
 
 
+FIVE = ("front", "left", "rear", "right", "roof")
+
+
+@pytest.mark.parametrize("rows", [6, 9, 11, 12, 16, 23, 30, 45, 75])
+def test_every_camera_is_named_however_few_the_rows_are_and_the_worst_comes_first(rows):
+    with Node(*FIVE, ill="right") as node:
+        lines = heard(node, *FIVE, rows=rows)
+    assert len(lines) <= rows
+    assert lines[1].split()[:2] == ["right", "failed"]
+    assert sorted(line.split()[0] for line in lines if "3 dropped" in line) == sorted(FIVE)
+
+
+def test_the_worst_of_five_cameras_is_whole_on_23_rows_and_the_others_have_two_lines():
+    with Node(*FIVE, ill="right") as node:
+        lines = heard(node, *FIVE, rows=23)
+    assert [line.split()[0] for line in lines[-8::2]] == ["front", "left", "rear", "roof"]
+    assert all("nearest 6.5 m vehicle" in line for line in lines[-7::2])
+    told = "\n".join(lines[1:-8])
+    assert all(word in told for word in (" latency ", " zones ", " ground ", " cloud "))
+
+
+def test_more_cameras_than_rows_are_named_on_the_last_one():
+    cameras = [f"c{number}" for number in range(10, 22)]
+    with Node(*cameras, ill="c19") as node:
+        lines = heard(node, *cameras, rows=8)
+    assert len(lines) == 8
+    assert lines[1].split()[0] == "c19"
+    assert lines[-1] == "and 6 more: c15, c16, c17, c18, c20, c21"
+
+
+def test_zones_have_lines_of_their_own_however_many_they_are_and_whatever_comes_nearer():
+    names = [f"yard{number}" for number in range(12)]
+    zones = {"zone_event": dict.fromkeys(names, "stay"), "zone_outline_m": dict.fromkeys(names, ())}
+    zones |= {key: dict.fromkeys(names, 1.0) for key in ("zone_distance_m", "zone_since_s")}
+    zones |= {"zone_entries": dict.fromkeys(names, 1)}
+    with Node("front", obstacles={**zones, "corridor_ttc_s": 2.25, "corridor_m": 9.0}) as node:
+        lines = heard(node, "front")
+    assert max(map(len, lines)) <= 80
+    assert any("corridor 9.0 m  in 2.2 s" in line for line in lines)
+    told = " ".join(" ".join(lines).split())
+    assert all(f"{name} stay" in told for name in names)
+    assert "little ground in sight" in told
+
+
 @pytest.mark.parametrize("rows", [3, 8, 23])
 def test_a_page_that_is_too_long_says_how_much_is_hidden(rows):
     lines = [[(str(number), "")] for number in range(40)]
@@ -139,15 +193,14 @@ def test_fast_leaves_the_large_topics_out(capsys):
     assert " cloud " not in told
 
 
-def test_in_a_terminal_of_80_by_24_it_is_one_page_that_renews_itself():
-    with Node("front", "left") as node:
+def test_in_a_terminal_of_80_by_24_five_cameras_are_one_page_that_renews_itself():
+    with Node(*FIVE, ill="roof") as node:
         endpoints = ["-e", node.endpoint, "--bulk-endpoint", node.bulk_endpoint]
         screens = in_a_terminal(["top", "--seconds", "4", *endpoints], word="latency")
     assert len(screens) >= 2
     last = screens[-1]
     assert last[0].startswith("cloudypoints top  tcp://127.0.0.1")
-    assert [line.split()[0] for line in last if "reconnecting" in line] == ["front", "left"]
-    assert "make the terminal taller" in last[-2]  # two whole cameras do not fit
+    assert [line.split()[0] for line in last if "3 dropped" in line] == ["roof", *FIVE[:4]]
     assert "█" in "".join(last)
 
 

@@ -7,6 +7,7 @@ import math
 import os
 import shutil
 import sys
+import textwrap
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import zip_longest
@@ -26,12 +27,15 @@ examples:
   cloudypoints top -e tcp://10.0.0.5:5556 --fast a node far away, without its clouds and pictures
   cloudypoints top --once                        one page as plain text, for a log or a mail
 
-Each camera has a line of what it does, one of what is in its way, one of the ground below it, a
-bar for each stage of its latency, and each topic's rate, age and loss. Ctrl-C ends it.
+Each camera has a line of what it does, one of what is in its way, one of its zones, one of the
+ground below it, a bar for each stage of its latency, and each topic's rate, age and loss. Where not
+all of that has room, the worst cameras come first and whole, the others with their first lines.
+Ctrl-C ends it.
 """
 _WIDTH = 80
 _HALF = 37  # columns of the bars; the topics stand beside them
 _BAR = 16
+_LEAST_MORE = 3  # lines: with fewer to spare a camera stays brief
 _PAGE_S = 0.5  # between two pages
 _PLAIN_S = 5.0  # where there is no terminal
 _EIGHTHS = " ▏▎▍▌▋▊▉█"
@@ -76,8 +80,7 @@ def top(options: argparse.Namespace) -> int:
             end = Deadline(options.seconds)
             while not end.over:
                 _listen_until(subscription, Deadline(screen.page_s))
-                size = shutil.get_terminal_size((_WIDTH, 24))
-                screen.show(fitted(page(subscription, options.endpoint), size.lines - 1))
+                screen.show(page(subscription, options.endpoint, screen.rows))
     return 0
 
 
@@ -98,15 +101,41 @@ def _print_one(subscription: Subscription, end: Deadline, endpoint: str) -> int:
     return 0 if subscription.topics else 1
 
 
-def page(subscription: Subscription, endpoint: str) -> list[Line]:
-    """All there is to say, line by line, 80 columns wide."""
+def page(subscription: Subscription, endpoint: str, rows: float = math.inf) -> list[Line]:
+    """All there is to say, line by line, 80 columns wide, in at most so many lines."""
     cameras = sorted({topic.partition("/")[2] for topic in subscription.topics})
     views = [View.of(subscription, camera) for camera in cameras]
     lines = [_title(endpoint, views)]
     if not views:
-        lines += [[], [(f"  nothing heard from {endpoint} yet; is a node running there?", _DOUBT)]]
-    for view in views:
-        lines += [[], *view.lines()]
+        return [
+            *lines,
+            [],
+            [(f"  nothing heard from {endpoint} yet; is a node running there?", _DOUBT)],
+        ]
+    whole = [line for view in views for line in ([], *view.lines())]
+    if len(lines) + len(whole) <= rows:
+        return lines + whole
+    return lines + dense(views, int(rows) - len(lines))
+
+
+def dense(views: Sequence[View], rows: int) -> list[Line]:
+    """Every camera in so many rows: the worst first and whole while there is room, then in brief.
+
+    Brief is two lines, or one; where there are more cameras than rows, the last row names the rest.
+    """
+    views = sorted(views, key=lambda view: -view.badness)
+    if len(views) > rows:
+        names = ", ".join(view.camera for view in views[rows - 1 :])
+        rest: Line = [(f"and {len(views) - rows + 1} more: {names}", _DOUBT)]
+        return [*(next(view.brief()) for view in views[: rows - 1]), _clipped(rest)]
+    briefs = [list(view.brief()) for view in views]
+    if sum(map(len, briefs)) > rows:
+        briefs = [brief[:1] for brief in briefs]
+    spare, lines = rows - sum(map(len, briefs)), []
+    for view, brief in zip(views, briefs, strict=True):
+        shown = fitted(list(view.lines()), len(brief) + spare) if spare >= _LEAST_MORE else brief
+        spare -= len(shown) - len(brief)
+        lines += shown
     return lines
 
 
@@ -115,7 +144,7 @@ def fitted(lines: list[Line], rows: int) -> list[Line]:
     if len(lines) <= rows:
         return lines
     hidden = len(lines) - rows + 1
-    return [*lines[: rows - 1], [(f"… {hidden} more lines: make the terminal taller", _DOUBT)]]
+    return [*lines[: rows - 1], [(f"  … {hidden} more lines: make the terminal taller", _DOUBT)]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,11 +171,35 @@ class View:
             scale if isinstance(scale, Scale) else None,
         )
 
-    def lines(self) -> Iterator[Line]:
-        """The camera's part of the page."""
+    @property
+    def alive(self) -> bool:
+        """Whether anything comes."""
+        return any(health.alive for health in self.healths)
+
+    @property
+    def badness(self) -> int:
+        """3: nothing comes; 2: something has failed or fallen silent; 1: to be doubted; 0: well."""
+        if not self.alive:
+            return 3
+        told = (self.obstacles, self.scale)
+        styles = {_style(self._state()), *(_style(each.state) for each in told if each is not None)}
+        silent = not all(health.alive for health in self.healths)
+        return 2 if silent or _BAD in styles else int(_DOUBT in styles)
+
+    def brief(self) -> Iterator[Line]:
+        """What it does, and what is in its way."""
         yield self._head()
         if self.obstacles is not None:
             yield self._way(self.obstacles)
+
+    def lines(self) -> Iterator[Line]:
+        """The camera's part of the page."""
+        yield from self.brief()
+        if self.obstacles is not None:
+            zones = self.obstacles.zone_event.items()
+            events = ", ".join(f"{name} {event}" for name, event in zones if event != "empty")
+            yield from _wrapped("zones", events)
+            yield from _wrapped("why", self.obstacles.reason)
         if self.scale is not None:
             yield self._ground(self.scale)
         bars = list(_bars(self.status.latency_ms)) if self.status else []
@@ -157,10 +210,9 @@ class View:
     def _head(self) -> Line:
         status = self.status
         silent_s = min((health.rate.silent_s for health in self.healths), default=math.inf)
-        alive = any(health.alive for health in self.healths)
-        state = (status.capture if status else "no status yet") if alive else "no data"
+        state = self._state()
         line: Line = [(_cut(f"{self.camera:10}", 16), _HEAD), (f" {state:12}", _style(state))]
-        if not alive:
+        if not self.alive:
             return [*line, (f" for {silent_s:.0f} s", _BAD)]
         if status is None:
             return line
@@ -168,6 +220,11 @@ class View:
         line += [(f"{status.dropped} dropped", _DOUBT if status.dropped else "")]
         faults = ", ".join(f"{count} {kind}" for kind, count in status.faults.items() if count)
         return _clipped([*line, (f"  {status.reason or faults}", _DOUBT)])
+
+    def _state(self) -> str:
+        if not self.alive:
+            return "no data"
+        return self.status.capture if self.status is not None else "no status yet"
 
     def _way(self, obstacles: Obstacles) -> Line:
         nearest = f"{metres(obstacles.nearest_m)} {CATEGORY_NAMES[obstacles.nearest_category]}"
@@ -178,8 +235,7 @@ class View:
         line += [(f" nearest {nearest:24} corridor {metres(obstacles.corridor_m)}", "")]
         if math.isfinite(obstacles.corridor_ttc_s):
             line += [(f"  in {obstacles.corridor_ttc_s:.1f} s", _BAD)]
-        zones = [f"{n} {event}" for n, event in obstacles.zone_event.items() if event != "empty"]
-        return _clipped([*line, (f"  {' '.join(zones)} {obstacles.reason}", _DOUBT)])
+        return _clipped(line)
 
     def _ground(self, scale: Scale) -> Line:
         pitch_deg, roll_deg = math.degrees(scale.pitch_rad), math.degrees(scale.roll_rad)
@@ -205,6 +261,12 @@ def _title(endpoint: str, views: Sequence[View]) -> Line:
         line += [(f"  {model} on {status.provider}  {status.memory_mb:.0f} MB", "")]
         line += [("  INSECURE", _BAD)] if status.insecure else []
     return _clipped(line)
+
+
+def _wrapped(name: str, words: str) -> Iterator[Line]:
+    """Under a name as many lines as it needs; none of nothing."""
+    for index, part in enumerate(textwrap.wrap(words, _WIDTH - 11)):
+        yield [(f"  {'' if index else name:8}", _FAINT), (part, _DOUBT)]
 
 
 def _bars(latency_ms: Any) -> Iterator[Line]:
@@ -247,6 +309,13 @@ class _Screen:
 
     def __init__(self) -> None:
         self._live: Any = None
+
+    @property
+    def rows(self) -> float:
+        """That a page may have."""
+        if self._live is None:
+            return math.inf
+        return shutil.get_terminal_size((_WIDTH, 24)).lines - 1
 
     @property
     def page_s(self) -> float:
