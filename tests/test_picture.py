@@ -246,6 +246,21 @@ def test_a_cloud_without_a_mount_has_no_place_but_its_picture_is_shown():
     assert not reddish(POINTS_PANEL.of(canvas)).any()
 
 
+def test_of_a_lens_that_can_be_none_all_but_the_frustum_is_drawn():
+    whole = street()
+    header = replace(header_of(), intrinsics=(160, 96, 0.0, 0.0, 80.0, 48.0))
+    cloud, image = replace(whole.cloud, header=header), replace(whole.image, header=header)
+    canvas = overview(replace(whole, cloud=cloud, image=image))
+    assert reddish(POINTS_PANEL.of(canvas)).sum() > 1000
+
+
+def test_a_picture_without_a_mount_has_no_pole_but_is_shown():
+    whole = street()
+    image = replace(whole.image, header=replace(header_of(), vehicle_from_camera=()))
+    canvas = overview(replace(whole, image=image))
+    assert reddish(CAMERA_PANEL.of(canvas)).sum() > 1000
+
+
 def test_unknown_obstacles_are_drawn_as_unknown():
     whole = street()
     nothing = np.full(7, np.nan, np.float32)

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cloudypoints.geometry import transformed
-from cloudypoints.messages import Array, Cloud
+from cloudypoints.messages import Array, Cloud, Header
 
 Points = NDArray[np.float64]
 
@@ -37,14 +37,19 @@ class Dots:
         xyz_m = np.stack([points[axis] for axis in "xyz"], axis=-1)
         vehicle = transformed(cloud.header.vehicle_from_camera_matrix, xyz_m)
         above = np.where(_joined(points)[..., None], np.roll(vehicle, 1, axis=0), vehicle)
-        intrinsics = cloud.header.intrinsics
-        f_px = intrinsics[2] if len(intrinsics) == 6 else _UNKNOWN_FOCAL_PX
+        lens = lens_of(cloud.header)
+        f_px = lens[2] if lens else _UNKNOWN_FOCAL_PX
         return cls(
             points_vehicle=vehicle[known],
             above_vehicle=above[known],
             width_m=(points["z"][known] / f_px).astype(np.float64),
             colours=cloud.rgb,
         )
+
+
+def lens_of(header: Header) -> tuple[float, ...]:
+    """width, height, fx, fy, cx, cy in pixels; empty where unknown, or where none can be so."""
+    return header.intrinsics if min(header.intrinsics[:4], default=0.0) > 0 else ()
 
 
 def _joined(points: Array) -> NDArray[np.bool_]:

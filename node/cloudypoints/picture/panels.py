@@ -40,7 +40,7 @@ from cloudypoints.picture.canvas import (
     text_width,
     write,
 )
-from cloudypoints.picture.dots import Points
+from cloudypoints.picture.dots import Points, lens_of
 from cloudypoints.picture.perspective import POLE_M, place_of, polar
 from cloudypoints.picture.words import category_name, nearest_words
 
@@ -156,10 +156,11 @@ def _tint(part: Canvas, mask: Mask) -> None:
 
 def _pole_px(obstacles: Obstacles, header: Header) -> Points:
     """Foot and top of a pole at the nearest obstacle, pixels (2, 2) of the grid; NaN if unseen."""
-    if len(header.intrinsics) != 6:
+    lens = lens_of(header)
+    if not (lens and header.vehicle_from_camera):
         return np.full((2, 2), np.nan)
-    width_px, height_px, fx_px, fy_px, cx_px, cy_px = header.intrinsics
-    foot_m = place_of(obstacles.header)[0] * (1, 1, 0)
+    width_px, height_px, fx_px, fy_px, cx_px, cy_px = lens
+    foot_m = place_of(header)[0] * (1, 1, 0)
     bottom_m = foot_m + polar(obstacles.nearest_m, obstacles.nearest_bearing_rad)
     camera_from_vehicle = inverse(header.vehicle_from_camera_matrix)
     x, y, z = transformed(camera_from_vehicle, np.stack([bottom_m, bottom_m + (0, 0, POLE_M)])).T

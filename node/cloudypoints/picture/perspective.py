@@ -32,7 +32,7 @@ from cloudypoints.picture.canvas import (
     plates,
     tag,
 )
-from cloudypoints.picture.dots import Dots, Points
+from cloudypoints.picture.dots import Dots, Points, lens_of
 from cloudypoints.picture.words import nearest_words
 
 RINGS_M = (5, 10, 20, 40)
@@ -203,9 +203,9 @@ def _draw_nearest(canvas: Canvas, eye: Eye, obstacles: Obstacles) -> None:
 
 def _draw_camera(canvas: Canvas, eye: Eye, header: Header) -> None:
     """The camera's frustum."""
-    if len(header.intrinsics) != 6:
+    if not (lens := lens_of(header)):
         return
-    width_px, height_px, fx_px, fy_px, cx_px, cy_px = header.intrinsics
+    width_px, height_px, fx_px, fy_px, cx_px, cy_px = lens
     left, right = -cx_px / fx_px, (width_px - 1 - cx_px) / fx_px
     top, bottom = -cy_px / fy_px, (height_px - 1 - cy_px) / fy_px
     corners = np.array([[left, top, 1], [right, top, 1], [right, bottom, 1], [left, bottom, 1.0]])

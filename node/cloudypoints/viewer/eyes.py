@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cloudypoints.messages import Header, Obstacles
+from cloudypoints.picture.dots import lens_of
 from cloudypoints.picture.perspective import polar
 from cloudypoints.viewer.feeds import Feed
 from cloudypoints.viewer.points import Matrix
@@ -17,6 +18,7 @@ from cloudypoints.viewer.points import Matrix
 VIEWS = ("orbit", "follow", "top", "camera")  # in the order of their keys
 FIELD_OF_VIEW_DEG = 50.0  # from the lower to the upper edge
 
+_WIDEST_DEG = 170.0  # that a pinhole can be drawn with
 _BEHIND_M, _ABOVE_M, _AHEAD_M = 5.5, 4.2, 14.0  # of the camera's foot: the eye, where it looks
 _OVER_M = 2.7  # of the camera itself, should that be high
 _HIGH_M, _TOP_AHEAD_M = 48.0, 18.0  # of the view from above
@@ -63,13 +65,14 @@ def eye_above(vehicle_from_cameras: Sequence[Matrix]) -> Eye:
 def eye_of_camera(header: Header, vehicle_from_camera: Matrix, aspect: float) -> Eye:
     """In the camera's place, all of its picture seen; `aspect` is the window's width by height."""
     x_axis, y_axis, z_axis, place_m = (vehicle_from_camera[:3, i] for i in range(4))
-    if len(header.intrinsics) != 6:
+    if not (lens := lens_of(header)):
         return Eye(place_m, place_m + z_axis, -y_axis, FIELD_OF_VIEW_DEG)
-    width_px, height_px, fx_px, fy_px, cx_px, cy_px = header.intrinsics
+    width_px, height_px, fx_px, fy_px, cx_px, cy_px = lens
     towards = z_axis + (width_px / 2 - cx_px) / fx_px * x_axis
     towards = towards + (height_px / 2 - cy_px) / fy_px * y_axis
     half = max(height_px / fy_px / 2, width_px / fx_px / 2 / aspect)
-    return Eye(place_m, place_m + towards, -y_axis, math.degrees(2 * math.atan(half)))
+    field_deg = min(math.degrees(2 * math.atan(half)), _WIDEST_DEG)
+    return Eye(place_m, place_m + towards, -y_axis, field_deg)
 
 
 def eye_following(previous: Eye, vehicle_from_camera: Matrix, obstacles: Obstacles | None) -> Eye:
@@ -106,10 +109,11 @@ def pixel_px(view: str, feeds: Sequence[Feed], eye: Eye, height_px: int) -> floa
 
     `height_px`: of the scene.
     """
-    if view != "camera" or not feeds or len(feeds[0].header.intrinsics) != 6:
+    lens = lens_of(feeds[0].header) if view == "camera" and feeds else ()
+    if not lens:
         return 0.0
     focal_px = height_px / 2 / math.tan(math.radians(eye.field_of_view_deg) / 2)
-    return focal_px / min(feeds[0].header.intrinsics[2:4])
+    return focal_px / min(lens[2:4])
 
 
 def _foot_and_heading(vehicle_from_camera: Matrix) -> tuple[Place, Place]:

@@ -18,6 +18,7 @@ from cloudypoints.corridor import Corridor
 from cloudypoints.geometry import transformed
 from cloudypoints.messages import Header, Obstacles
 from cloudypoints.picture.canvas import ACCENT, BAD, GOOD, MUTED, TEXT, WARN, Colour
+from cloudypoints.picture.dots import lens_of
 from cloudypoints.picture.perspective import polar, sector_half_rad
 from cloudypoints.picture.words import category_name, metres
 from cloudypoints.viewer.labels import Label
@@ -92,9 +93,9 @@ def _haste_colour(ttc_s: float) -> Colour:
 
 def frustum(header: Header, vehicle_from_camera: Matrix) -> Strokes:
     """The edges of what the camera sees, to `FRUSTUM_M` ahead; its axes alone where unknown."""
-    if len(header.intrinsics) != 6:
+    if not (lens := lens_of(header)):
         return Strokes(np.zeros((0, 2, 3)), np.zeros((0, 3)), THIN_PX)
-    width_px, height_px, fx_px, fy_px, cx_px, cy_px = header.intrinsics
+    width_px, height_px, fx_px, fy_px, cx_px, cy_px = lens
     corners_px = np.array([(0, 0), (width_px, 0), (width_px, height_px), (0, height_px)])
     corners = np.ones((4, 3))
     corners[:, :2] = (corners_px - (cx_px, cy_px)) / (fx_px, fy_px)

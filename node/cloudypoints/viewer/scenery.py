@@ -16,6 +16,7 @@ from cloudypoints.viewer.marks import THIN_PX, Segments, Strokes
 RINGS_M = (5, 10, 20, 30, 40, 60)
 _GRID_M, _GRID_REACH_M = 5.0, 60.0
 _RING_POINTS = 128
+_WORLD_M = 1e6  # farther out, and NaN, is nowhere
 _GRID_COLOUR, _RING_COLOUR = (0.13, 0.16, 0.20), (0.30, 0.36, 0.44)
 _LABEL_COLOUR: Colour = (155, 166, 182)
 _LABEL_BEARINGS_DEG = (36.0, -144.0)  # beside what most cameras see, and behind
@@ -64,15 +65,19 @@ def add_ground(open3d: ModuleType, scene: Any) -> None:
 
 
 def draw_strokes(open3d: ModuleType, scene: Any, name: str, strokes: Strokes) -> None:
-    """Put these lines in the place of what was drawn under this name; none at all is allowed."""
+    """Put these lines in the place of what was drawn under this name; none at all is allowed.
+
+    Those that lead out of the world are left out: Open3D ends the process for one of them.
+    """
     if scene.has_geometry(name):
         scene.remove_geometry(name)
-    if len(strokes.segments_m) == 0:
+    drawable = (np.abs(strokes.segments_m) < _WORLD_M).all(axis=(1, 2))
+    if not drawable.any():
         return
-    points = open3d.utility.Vector3dVector(strokes.segments_m.reshape(-1, 3))
-    pairs = np.arange(2 * len(strokes.segments_m), dtype=np.int32).reshape(-1, 2)
+    points = open3d.utility.Vector3dVector(strokes.segments_m[drawable].reshape(-1, 3))
+    pairs = np.arange(2 * drawable.sum(), dtype=np.int32).reshape(-1, 2)
     lines = open3d.geometry.LineSet(points, open3d.utility.Vector2iVector(pairs))
-    lines.colors = open3d.utility.Vector3dVector(strokes.colours)
+    lines.colors = open3d.utility.Vector3dVector(strokes.colours[drawable])
     material = open3d.visualization.rendering.MaterialRecord()
     material.shader = "unlitLine"
     material.line_width = strokes.width_px
