@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from cloudypoints.bridge import Bridge, RateLimit, carry
-from cloudypoints.cli.options import add_endpoint
+from cloudypoints.cli.options import add_endpoint, time_s
 from cloudypoints.cli.table import LiveTable
 from cloudypoints.subscriber import subscribe
 from cloudypoints.timing import Deadline
@@ -42,7 +42,7 @@ def add(commands: Any) -> None:
         "--rate", type=float, default=10.0, metavar="HZ", help="of each topic, at most (10)"
     )
     parser.add_argument("--insecure", action="store_true", help="let the network reach the server")
-    parser.add_argument("--seconds", type=float, metavar="S", help="end after this long")
+    parser.add_argument("--seconds", type=time_s, metavar="S", help="end after this long")
     foxglove = parser.add_argument_group("foxglove")
     foxglove.add_argument("--host", default="127.0.0.1", help="to listen on (%(default)s)")
     foxglove.add_argument("--port", type=int, default=8765, help="of the WebSocket (%(default)s)")

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from cloudypoints.cli.options import add_endpoint
+from cloudypoints.cli.options import add_endpoint, time_s
 from cloudypoints.cli.table import LiveTable, Row, metres, seconds
 from cloudypoints.errors import NoMessage
 from cloudypoints.messages import (
@@ -50,10 +50,10 @@ def add(commands: Any) -> None:
     parser.add_argument("topics", nargs="*", metavar="TOPIC", help="kind or kind/camera")
     add_endpoint(parser)
     parser.add_argument("--json", action="store_true", help="a line of JSON for each message")
-    parser.add_argument("--seconds", type=float, metavar="S", help="end after this long")
+    parser.add_argument("--seconds", type=time_s, metavar="S", help="end after this long")
     parser.add_argument("--count", type=int, metavar="N", help="end after so many messages")
     parser.add_argument(
-        "--timeout", type=float, metavar="S", help="fail when nothing comes for this long"
+        "--timeout", type=time_s, metavar="S", help="fail when nothing comes for this long"
     )
     parser.add_argument(
         "--max-age", type=float, default=1.0, metavar="S", help="refuse older (default: 1)"

@@ -8,7 +8,7 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from cloudypoints.cli.options import output_path
+from cloudypoints.cli.options import output_path, time_s
 from cloudypoints.errors import MissingExtra
 
 if TYPE_CHECKING:
@@ -62,7 +62,7 @@ def _add_pull(todo: Any) -> None:
     parser.add_argument("--source", default="", metavar="URL", help="https:// or hf:, in its place")
     parser.add_argument("--sha256", default="", metavar="HEX", help="the digest that it must have")
     parser.add_argument(
-        "--patience", type=float, default=30.0, metavar="S", help="without a byte (default: 30)"
+        "--patience", type=time_s, default=30.0, metavar="S", help="without a byte (default: 30)"
     )
     parser.set_defaults(command=pull)
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from cloudypoints.cli.options import time_s
 from cloudypoints.errors import ConfigError, MissingExtra, SourceEnded
 
 if TYPE_CHECKING:
@@ -63,7 +64,7 @@ def add(commands: Any) -> None:
     )
     parser.add_argument("--model", metavar="FILE", help="a metric depth model, for the height")
     parser.add_argument(
-        "--seconds", type=float, default=20.0, metavar="S", help="of the drive to look at (20)"
+        "--seconds", type=time_s, default=20.0, metavar="S", help="of the drive to look at (20)"
     )
     parser.add_argument(
         "-o", "--output", type=Path, default=Path("camera.toml"), metavar="FILE",

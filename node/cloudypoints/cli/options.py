@@ -11,6 +11,7 @@ from cloudypoints.errors import ConfigError
 from cloudypoints.publisher import DEFAULT_ENDPOINT
 
 DEFAULT_NAME = "front"
+_LONGEST_S = 1e9  # 30 years: what the system's clocks and locks can wait for
 
 
 def add_verbose(parser: argparse.ArgumentParser) -> None:
@@ -85,8 +86,8 @@ def add_playback(parser: argparse.ArgumentParser) -> None:
     playback.add_argument(
         "--pace", type=float, metavar="F", help="1 own pace (default), 0 as fast as possible"
     )
-    playback.add_argument("--start", type=float, metavar="S", help="from here on (0)")
-    playback.add_argument("--end", type=float, metavar="S", help="up to here (the end)")
+    playback.add_argument("--start", type=time_s, metavar="S", help="from here on (0)")
+    playback.add_argument("--end", type=time_s, metavar="S", help="up to here (the end)")
     playback.add_argument("--loop", action="store_true", help="begin again at the end")
     playback.add_argument(
         "--mode", choices=("auto", "live", "recorded"), help="live: newest wins; recorded: no loss"
@@ -161,6 +162,17 @@ def _scale(text: str) -> float | str:
         return text if text == "ground" else float(text)
     except ValueError as error:
         raise argparse.ArgumentTypeError(f'{text!r} is neither a number nor "ground"') from error
+
+
+def time_s(text: str) -> float:
+    """An argument that is a length of time, or a place in one: 0 s or more, not without end."""
+    try:
+        value_s = float(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of seconds") from error
+    if not 0 <= value_s <= _LONGEST_S:  # NaN is not
+        raise argparse.ArgumentTypeError(f"{text} s: must be from 0 to {_LONGEST_S:g}")
+    return value_s
 
 
 def output_path(text: str) -> Path:

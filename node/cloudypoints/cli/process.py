@@ -13,7 +13,7 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from cloudypoints.cli.options import add_camera, settings_document
+from cloudypoints.cli.options import add_camera, settings_document, time_s
 from cloudypoints.cli.signals import ended_by_signals
 from cloudypoints.errors import ConfigError, MissingExtra
 from cloudypoints.timing import monotonic_s
@@ -77,8 +77,8 @@ def add(commands: Any) -> None:
     )
     add_camera(parser)
     part = parser.add_argument_group("which part of each")
-    part.add_argument("--start", type=float, metavar="S", help="from here on (0)")
-    part.add_argument("--end", type=float, metavar="S", help="up to here (the end)")
+    part.add_argument("--start", type=time_s, metavar="S", help="from here on (0)")
+    part.add_argument("--end", type=time_s, metavar="S", help="up to here (the end)")
     parser.set_defaults(command=process)
 
 

@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from cloudypoints.cli.options import add_endpoint
+from cloudypoints.cli.options import add_endpoint, time_s
 from cloudypoints.cli.table import LiveTable, Row
 from cloudypoints.errors import ConfigError, EndpointError
 from cloudypoints.messages import TOPICS
@@ -73,7 +73,7 @@ def add(commands: Any) -> None:
     parser.add_argument(
         "--until-eof", action="store_true", help="end when the standard input does: for programs"
     )
-    parser.add_argument("--seconds", type=float, metavar="S", help="end after this long")
+    parser.add_argument("--seconds", type=time_s, metavar="S", help="end after this long")
     _add_amount(parser)
     _add_files(parser)
     _add_ring(parser)

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cloudypoints.cli.keys import HELP, Keys
+from cloudypoints.cli.options import time_s
 from cloudypoints.cli.signals import ended_by_signals
 from cloudypoints.control import PlayState
 from cloudypoints.errors import ConfigError, MissingExtra
@@ -58,8 +59,8 @@ def add(commands: Any) -> None:
         metavar="F",
         help="1 its own pace (default), 2 twice it, 0 as fast as possible",
     )
-    parser.add_argument("--start", type=float, default=0.0, metavar="S", help="from here on (0)")
-    parser.add_argument("--end", type=float, default=0.0, metavar="S", help="up to here (the end)")
+    parser.add_argument("--start", type=time_s, default=0.0, metavar="S", help="from here on (0)")
+    parser.add_argument("--end", type=time_s, default=0.0, metavar="S", help="up to here (the end)")
     parser.add_argument("--loop", action="store_true", help="begin again at the end")
     parser.add_argument("--as-new", action="store_true", help="move the times to now, see below")
     parser.add_argument(

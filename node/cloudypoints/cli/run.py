@@ -22,6 +22,7 @@ from cloudypoints.cli.options import (
     node_document_over_file,
     output_path,
     settings_document,
+    time_s,
 )
 from cloudypoints.cli.signals import ended_by_signals
 from cloudypoints.cli.watch import Watch
@@ -75,7 +76,7 @@ def add_run(commands: Any) -> None:
     what = parser.add_mutually_exclusive_group(required=True)
     what.add_argument("source", nargs="?", metavar="SOURCE", help="see below")
     what.add_argument("--config", type=Path, metavar="FILE", help="a TOML file (configs/node.toml)")
-    parser.add_argument("--seconds", type=float, metavar="S", help="end after this long")
+    parser.add_argument("--seconds", type=time_s, metavar="S", help="end after this long")
     parser.add_argument(
         "--picture", type=output_path, metavar="PNG", help="write an overview at the end"
     )
@@ -103,7 +104,7 @@ def add_demo(commands: Any) -> None:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--no-viewer", action="store_true", help="stay in the terminal")
-    parser.add_argument("--seconds", type=float, metavar="S", help="end after this long")
+    parser.add_argument("--seconds", type=time_s, metavar="S", help="end after this long")
     parser.add_argument(
         "--picture",
         type=output_path,

@@ -7,7 +7,7 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from cloudypoints.cli.frames import PIECES, Frames
-from cloudypoints.cli.options import add_endpoint, output_path
+from cloudypoints.cli.options import add_endpoint, output_path, time_s
 from cloudypoints.messages import Cloud, Compact
 from cloudypoints.subscriber import Subscription, subscribe
 from cloudypoints.timing import Deadline
@@ -55,7 +55,7 @@ def add(commands: Any) -> None:
         help="take the topic for thin links, which the node must publish ([publisher] topics)",
     )
     parser.add_argument(
-        "--timeout", type=float, default=10.0, metavar="S", help="wait this long (default: 10)"
+        "--timeout", type=time_s, default=10.0, metavar="S", help="wait this long (default: 10)"
     )
     parser.set_defaults(command=snapshot)
 

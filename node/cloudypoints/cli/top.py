@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from itertools import zip_longest
 from typing import Any
 
-from cloudypoints.cli.options import add_endpoint
+from cloudypoints.cli.options import add_endpoint, time_s
 from cloudypoints.cli.table import metres, seconds
 from cloudypoints.errors import NoMessage
 from cloudypoints.inbox import Health
@@ -61,7 +61,7 @@ def add(commands: Any) -> None:
         "--fast", action="store_true", help="listen to the small topics alone: for thin links"
     )
     parser.add_argument("--once", action="store_true", help="print one page and end")
-    parser.add_argument("--seconds", type=float, metavar="S", help="end after this long")
+    parser.add_argument("--seconds", type=time_s, metavar="S", help="end after this long")
     parser.set_defaults(command=top)
 
 
