@@ -18,11 +18,12 @@ from cloudypoints.inference import Model
 from cloudypoints.inference.model import Result
 from cloudypoints.messages import KIND_OF, Category, Depth, Header, Ledger, Message, Obstacles
 from cloudypoints.pipeline.perception import Perception, numbered
-from cloudypoints.recording import Recorder, RecordSettings
+from cloudypoints.processing import Job, process_drive
+from cloudypoints.recording import Recorder, Recording, RecordSettings
 from cloudypoints.verify import Question, Report, verify
 from cloudypoints.verify.compare import Tolerance, differences, same_bytes
 from cloudypoints.verify.plot import save_plot
-from cloudypoints.wire import encode
+from cloudypoints.wire import decode, encode
 from film import film
 from onnx_models import card_of, ground_model, saved
 from stored_drive import STORED
@@ -59,7 +60,7 @@ def recorded(path: Path, model_path: str, shown: list[Frame], **changes) -> Path
     }
     settings = settings_from(document | changes.pop("document", {}), "test")
     model = Model.open(model_path, provider="cpu", threads=1)
-    perception = Perception("front", settings, model, camera=CAMERA)
+    perception = Perception("front", settings, model, camera=changes.pop("camera", CAMERA))
     counts: dict[str, int] = {}
     with Recorder(RecordSettings(path, **changes.pop("recording", {}))) as recorder:
         for frame in shown:
@@ -196,6 +197,84 @@ def test_what_cannot_be_verified_is_told(tmp_path, model):
     path = recorded(tmp_path / "c.mcap", model, frames(2))
     with pytest.raises(ModelError, match=r"recorded with ground .*name it with --model"):
         verify(path)
+
+
+# --- several sessions in one recording
+
+
+def joined(path: Path, *parts: Path, sessions: tuple[int, ...] = (7, 8, 9)) -> Path:
+    """What a recorder has of a node that was started several times."""
+    with Recorder(RecordSettings(path)) as recorder:
+        for place, (session, part) in enumerate(zip(sessions, parts, strict=False)):
+            with Recording(part) as recording:
+                for entry in recording.messages():
+                    message = decode(entry.parts)
+                    sent = replace(message, header=replace(message.header, session=session))
+                    content = [memoryview(piece).cast("B") for piece in encode(sent)]
+                    recorder.add(content, entry.log_time_ns + place * LATER_NS)
+    return path
+
+
+LATER_NS = 100_000_000_000
+
+
+def test_each_session_is_made_again_with_its_own_setup(tmp_path, model):
+    first = recorded(tmp_path / "a.mcap", model, frames(6))
+    higher = replace(CAMERA, mount=Mount(3.0, 0.01, 0.05, 0.02))
+    second = recorded(tmp_path / "b.mcap", model, frames(4), camera=higher)
+    report = verified(joined(tmp_path / "both.mcap", first, second), model)
+    names = [(camera.name, camera.frames) for camera in report.cameras]
+    assert names == [("front, session 1 of 2", 6), ("front, session 2 of 2", 4)]
+    assert report.passed
+    assert all(camera.identical_wanted for camera in report.cameras)
+
+
+def test_what_was_tampered_with_in_a_later_session_is_found(tmp_path, model):
+    def tamper(message: Message) -> Message:
+        wanted = isinstance(message, Depth)
+        return replace(message, depth_m=np.ones_like(message.depth_m)) if wanted else message
+
+    sound = recorded(tmp_path / "a.mcap", model, frames(5))
+    other = recorded(tmp_path / "b.mcap", model, frames(5), tamper=tamper)
+    report = verified(joined(tmp_path / "both.mcap", sound, other), model)
+    first, second = report.cameras
+    assert not report.passed
+    assert first.passed
+    assert second.identical["depth"] == 0
+    assert second.compared["depth"] == 5
+
+
+def test_the_drives_own_pictures_are_those_of_their_session(tmp_path, model):
+    recordings = []
+    for name, numbers in (("a", range(12)), ("b", range(20, 34))):
+        drive = film(tmp_path / f"{name}.mp4", numbers, size_px=(160, 120))
+        topics = {"publisher": {"topics": ["setup", "video", "depth"]}}
+        inference = {"inference": {"model": model, "provider": "cpu"}}
+        job = Job(str(drive), tmp_path / f"{name}.mcap", topics | inference)
+        assert process_drive(job).ok
+        recordings.append(job.out)
+    report = verified(joined(tmp_path / "both.mcap", *recordings), model)
+    assert report.passed
+    assert [camera.identical["depth"] for camera in report.cameras] == [12, 14]
+
+
+def test_sessions_that_cannot_be_told_apart_are_refused_with_their_names(tmp_path, model):
+    part = recorded(tmp_path / "a.mcap", model, frames(3))
+    without = recorded(tmp_path / "b.mcap", model, frames(3), topics=["image", "depth"])
+    mixed = joined(tmp_path / "mixed.mcap", part, without)
+    with pytest.raises(RecordingError, match="what session 8 of front was made with is not in it"):
+        verified(mixed, model)
+    looped = joined(tmp_path / "looped.mcap", part, part, sessions=(7, 7))
+    with pytest.raises(RecordingError, match=r"number 0 of session 7 comes after 2: .* in a loop"):
+        verified(looped, model)
+
+    def later(message: Message) -> Message:
+        return replace(message, header=replace(message.header, seq=message.header.seq + 3))
+
+    rest = recorded(tmp_path / "c.mcap", model, frames(3, first=3), tamper=later)
+    turns = joined(tmp_path / "turns.mcap", part, part, rest, sessions=(7, 8, 7))
+    with pytest.raises(RecordingError, match=r"several sessions \(7, 8\) take turns"):
+        verified(turns, model)
 
 
 def test_the_plot_shows_what_differs(tmp_path, model):

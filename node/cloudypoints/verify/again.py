@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 import numpy as np
@@ -21,6 +21,20 @@ from cloudypoints.pipeline.perception import Perception
 from cloudypoints.recording import Recording
 
 
+@dataclass(frozen=True, slots=True)
+class Session:
+    """One life of the node that was recorded: what it made a camera's messages with."""
+
+    camera: str
+    number: int  # as their headers say it
+    setups: Mapping[int, SetupDocument]  # by the frame with which each begins to hold
+
+    @property
+    def first(self) -> SetupDocument:
+        """That with which it began."""
+        return self.setups[min(self.setups)]
+
+
 class Again(Protocol):
     """Makes the messages of one frame after the other anew."""
 
@@ -34,11 +48,9 @@ class Again(Protocol):
 class FromPictures:
     """The pictures on the model's grid that the recording holds."""
 
-    def __init__(
-        self, name: str, settings: NodeSettings, model: Model, setups: Mapping[int, SetupDocument]
-    ) -> None:
-        first = setups[min(setups)]
-        self._begins = set(setups)
+    def __init__(self, session: Session, settings: NodeSettings, model: Model) -> None:
+        first = session.first
+        self._begins = set(session.setups)
         self._same_grid = model.digest == first.fingerprint.get("digest")
         self._inner = first.inner
         camera = first.camera
@@ -47,7 +59,9 @@ class FromPictures:
             camera = replace(camera, intrinsics=intrinsics)
         k = camera.intrinsics
         self._size_px = k.width_px, k.height_px
-        self._perception = Perception(name, settings, model, camera=camera, live=first.live)
+        self._perception = Perception(
+            session.camera, settings, model, camera=camera, live=first.live
+        )
 
     def see(self, recorded: Mapping[str, Message]) -> list[Message]:
         """Those of the frame whose recorded messages these are; none without its picture."""
@@ -74,19 +88,17 @@ class FromVideo:
     """The drive's own pictures, as their packets were passed through. Raises SourceError."""
 
     def __init__(
-        self,
-        recording: Recording,
-        name: str,
-        settings: NodeSettings,
-        model: Model,
-        setups: Mapping[int, SetupDocument],
+        self, recording: Recording, session: Session, settings: NodeSettings, model: Model
     ) -> None:
-        first = setups[min(setups)]
-        self._begins = set(setups)
+        first = session.first
+        self._begins = set(session.setups)
         self._live = first.live
-        videos = (video for _, video in packets(recording, name))
+        all_videos = (video for _, video in packets(recording, session.camera))
+        videos = (video for video in all_videos if video.header.session == session.number)
         self._shots = shown(videos, str(recording.path), no_faults())
-        self._perception = Perception(name, settings, model, camera=first.camera, live=first.live)
+        self._perception = Perception(
+            session.camera, settings, model, camera=first.camera, live=first.live
+        )
 
     def see(self, recorded: Mapping[str, Message]) -> list[Message]:
         """Those of the frame of this number; those in between too, as the node did unless live."""
@@ -113,19 +125,14 @@ class FromVideo:
 class FromSource:
     """The drive that the recording was made of, read anew. Raises SourceError."""
 
-    def __init__(
-        self,
-        source: str,
-        name: str,
-        settings: NodeSettings,
-        model: Model,
-        setups: Mapping[int, SetupDocument],
-    ) -> None:
-        first = setups[min(setups)]
-        self._begins = set(setups)
-        self._since = min(setups)
+    def __init__(self, source: str, session: Session, settings: NodeSettings, model: Model) -> None:
+        first = session.first
+        self._begins = set(session.setups)
+        self._since = min(session.setups)
         self._source: Source = open_source(source, CaptureSettings(pace=0, mode="recorded"))
-        self._perception = Perception(name, settings, model, camera=first.camera, live=first.live)
+        self._perception = Perception(
+            session.camera, settings, model, camera=first.camera, live=first.live
+        )
 
     def see(self, recorded: Mapping[str, Message]) -> list[Message]:
         """Those of the frame of this number; frames in between are seen too, as the node did."""

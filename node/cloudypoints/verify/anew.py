@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 import math
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
@@ -18,7 +19,7 @@ from cloudypoints.inference import Model
 from cloudypoints.inference.model import EMBEDDED, embedded_path
 from cloudypoints.messages import KIND_OF, Header, Message, Setup
 from cloudypoints.recording import Recording
-from cloudypoints.verify.again import Again, FromPictures, FromSource, FromVideo
+from cloudypoints.verify.again import Again, FromPictures, FromSource, FromVideo, Session
 from cloudypoints.verify.compare import Difference, same_bytes
 from cloudypoints.verify.compare import differences as message_differences
 from cloudypoints.wire import decode
@@ -32,7 +33,7 @@ Progress = Callable[[int, int], None]  # frames of a camera seen anew, and of ho
 
 @dataclass(slots=True)
 class CameraReport:
-    """How the messages of one camera compare."""
+    """How the messages of one camera compare, of one session where there are several."""
 
     name: str
     identical_wanted: bool = True
@@ -141,7 +142,8 @@ def verify(
 ) -> Report:
     """Run the perception anew on every camera of a recording, or on the drive it was made of.
 
-    Raises RecordingError, SourceError, ModelError where the model that was recorded must be named.
+    Each session of a node is seen with its own setup. Raises RecordingError, also where the
+    sessions cannot be told apart, SourceError, ModelError where the model must be named.
     """
     with Recording(path) as recording:
         counts = recording.info().counts
@@ -155,35 +157,76 @@ def verify(
         ]
         if not cameras:
             raise RecordingError(f"{path}: nothing to see anew: no topic {' or '.join(seen)} in it")
-        reports = [_verified(recording, name, question, progress) for name in cameras]
+        reports = [
+            report for name in cameras for report in _verified(recording, name, question, progress)
+        ]
     return Report(path, reports)
 
 
 def _verified(
     recording: Recording, name: str, question: Question, progress: Progress
-) -> CameraReport:
+) -> list[CameraReport]:
+    """A report for each session of a camera that has frames; an empty one where none has."""
     setups = _setups(recording, name)
-    first = setups[min(setups)]
-    settings = _settings(first, name, question)
+    missed = {} if question.source else _missed(recording, name)
+    counts = recording.info().counts
+    most = max(count for topic, count in counts.items() if topic.endswith(f"/{name}"))
+    reports: dict[int, CameraReport] = {}
+    for number, frames in itertools.groupby(_by_frame(recording, name), _session_of):
+        if number not in setups or number in reports:
+            raise RecordingError(f"{recording.path}: {_refusal(name, number, setups)}")
+        done = sum(report.frames for report in reports.values())
+        session = Session(name, number, setups[number])
+        again, report = _prepared(recording, session, question)
+        report.why += missed.get((_seen(recording, session), number), [])
+        report.identical_wanted = not report.why
+        report.name = _titled(name, number, setups)
+        reports[number] = report
+        with closing(again):
+            for messages in frames:
+                report.note_frame(messages, _compared(again.see(messages)))
+                progress(done + report.frames, most)
+    return list(reports.values()) or [CameraReport(name)]
+
+
+def _prepared(
+    recording: Recording, session: Session, question: Question
+) -> tuple[Again, CameraReport]:
+    """What sees a session anew, and what is expected of it."""
+    settings = _settings(session.first, session.camera, question)
     inference = settings.inference
     model = Model.open(inference.model, provider=inference.provider, threads=inference.threads)
-    report = _expectations(recording, name, first, settings, model)
-    counts = recording.info().counts
-    seen = "image" if f"image/{name}" in counts else "video"
-    if not question.source:
-        report.why += _history(recording, f"{seen}/{name}")
-    report.identical_wanted = not report.why
-    again: Again = FromPictures(name, settings, model, setups)
+    report = _expectations(recording, session, settings, model)
     if question.source:
-        again = FromSource(question.source, name, settings, model, setups)
-    elif seen == "video":
-        again = FromVideo(recording, name, settings, model, setups)
-    most = max(count for topic, count in counts.items() if topic.endswith(f"/{name}"))
-    with closing(again):
-        for messages in _by_frame(recording, name):
-            report.note_frame(messages, _compared(again.see(messages)))
-            progress(report.frames, most)
-    return report
+        return FromSource(question.source, session, settings, model), report
+    if _seen(recording, session) == "video":
+        return FromVideo(recording, session, settings, model), report
+    return FromPictures(session, settings, model), report
+
+
+def _seen(recording: Recording, session: Session) -> str:
+    """The kind that holds what the session saw."""
+    pictured = f"image/{session.camera}" in recording.info().counts
+    return "image" if pictured and "image" in session.first.topics else "video"
+
+
+def _session_of(messages: Mapping[str, Message]) -> int:
+    return next(iter(messages.values())).header.session
+
+
+def _titled(name: str, number: int, setups: Mapping[int, Any]) -> str:
+    """The camera, and which session of how many where there are several."""
+    if len(setups) == 1:
+        return name
+    return f"{name}, session {list(setups).index(number) + 1} of {len(setups)}"
+
+
+def _refusal(name: str, number: int, setups: Mapping[int, Any]) -> str:
+    """Why a session cannot be verified, nor half of its recording."""
+    if number in setups:
+        listed = ", ".join(map(str, setups))
+        return f"messages of {name} of several sessions ({listed}) take turns: record one node"
+    return f"what session {number} of {name} was made with is not in it: record the topic setup too"
 
 
 def _compared(seen: list[Message]) -> dict[str, Message]:
@@ -192,9 +235,9 @@ def _compared(seen: list[Message]) -> dict[str, Message]:
     return {kind: message for kind, message in by_kind.items() if kind not in _NOT_COMPARED}
 
 
-def _setups(recording: Recording, name: str) -> dict[int, SetupDocument]:
-    """By the frame with which each begins to hold."""
-    setups = {}
+def _setups(recording: Recording, name: str) -> dict[int, dict[int, SetupDocument]]:
+    """By session, in their order, and by the frame with which each begins to hold."""
+    setups: dict[int, dict[int, SetupDocument]] = {}
     for recorded in recording.messages([f"setup/{name}"]):
         message = decode(recorded.parts)
         assert isinstance(message, Setup)
@@ -202,7 +245,7 @@ def _setups(recording: Recording, name: str) -> dict[int, SetupDocument]:
             setup = loads(message.document)
         except WireError as error:
             raise RecordingError(f"{recording.path}: {error}") from error
-        setups[setup.since] = setup
+        setups.setdefault(message.header.session, {})[setup.since] = setup
     if not setups:
         raise RecordingError(
             f"{recording.path}: what {name} was made with is not in it: record the topic setup too"
@@ -248,9 +291,10 @@ def _known_model(recorded: Mapping[str, str]) -> str:
 
 
 def _expectations(
-    recording: Recording, name: str, setup: SetupDocument, settings: NodeSettings, model: Model
+    recording: Recording, session: Session, settings: NodeSettings, model: Model
 ) -> CameraReport:
     """Whether the bytes must be the same, and if not, why not."""
+    name, setup = session.camera, session.first
     why = differences(fingerprint_of(settings, model), setup.fingerprint)
     why = [line for line in why if not line.startswith("file:")]
     ours = settings.model_dump(mode="json", include=set(setup.settings))
@@ -266,31 +310,37 @@ def _expectations(
     return CameraReport(name, why=why)
 
 
-def _history(recording: Recording, topic: str) -> list[str]:
-    """What the node had seen that the recording has not."""
-    first_seq, last_seq, count = -1, -1, 0
-    for recorded in recording.messages([topic]):
-        header = decode(recorded.parts).header
-        first_seq = header.seq if count == 0 else first_seq
-        last_seq = header.seq
-        count += 1
-    missed = last_seq + 1 - count - first_seq
+def _missed(recording: Recording, name: str) -> dict[tuple[str, int], list[str]]:
+    """What the node had seen that the recording has not, by kind of picture and session."""
+    numbers: dict[tuple[str, int], list[int]] = {}
+    for recorded in recording.messages([f"image/{name}", f"video/{name}"]):
+        header = recorded.header
+        kind = recorded.topic.partition("/")[0]
+        numbers.setdefault((kind, header.session), []).append(header.seq)
+    return {key: _gaps(seqs) for key, seqs in numbers.items()}
+
+
+def _gaps(seqs: list[int]) -> list[str]:
+    """In the numbers of a session's pictures, which rise from 0."""
     why = []
-    if first_seq > 0:
-        why.append(f"{first_seq} pictures went before the recording began")
-    if missed:
+    missed = seqs[-1] + 1 - seqs[0] - len(seqs)
+    if seqs[0] > 0:
+        why.append(f"{seqs[0]} pictures went before the recording began")
+    if missed > 0:
         why.append(f"{missed} pictures are missing in the recording")
     return why
 
 
 def _by_frame(recording: Recording, name: str) -> Iterator[dict[str, Message]]:
     """The messages of each frame by kind, in the frames' order; what says nothing new left out."""
-    coming: dict[tuple[int, int], dict[str, Message]] = {}
+    coming: dict[tuple[int, int, int], dict[str, Message]] = {}
+    last: dict[tuple[str, int], int] = {}  # number by topic and session
     kinds = {topic.partition("/")[0] for topic in recording.info().counts}
     topics = [f"{kind}/{name}" for kind in sorted(kinds - set(_NOT_COMPARED))]
-    seen: set[tuple[int, int]] = set()
+    seen: set[tuple[int, int, int]] = set()
     for recorded in recording.messages(topics):
         message = decode(recorded.parts)
+        _check_order(f"{recording.path}: {recorded.topic}", message.header, last)
         key = _key(message.header)
         if message.header.ledger.captured_ns == 0 or key in seen:
             continue  # said while no frame came
@@ -303,8 +353,20 @@ def _by_frame(recording: Recording, name: str) -> Iterator[dict[str, Message]]:
     yield from coming.values()
 
 
-def _key(header: Header) -> tuple[int, int]:
-    return header.frame, header.stamp_ns
+def _check_order(topic: str, header: Header, last: dict[tuple[str, int], int]) -> None:
+    """Raises RecordingError where messages of a session come again, which would be passed over."""
+    key = topic, header.session
+    if header.seq <= last.get(key, -1):
+        raise RecordingError(
+            f"{topic}: number {header.seq} of session {header.session} comes after "
+            f"{last[key]}: the session is in the recording more than once, as of a replay in a "
+            f"loop: record one round of it"
+        )
+    last[key] = header.seq
+
+
+def _key(header: Header) -> tuple[int, int, int]:
+    return header.session, header.frame, header.stamp_ns
 
 
 def _badness(difference: Difference) -> tuple[float, float]:
