@@ -52,3 +52,15 @@ def desktop() -> Iterator[Desktop]:
         pytest.skip(f"no {', '.join(missing)}: apt install xvfb xdotool")
     with desktop_running() as running:
         yield running
+
+
+@pytest.fixture
+def vulkan() -> None:
+    """Something that draws without a window; tests are skipped where there is nothing."""
+    from cloudypoints.errors import DisplayError
+    from cloudypoints.viewer.display import check_vulkan
+
+    try:
+        check_vulkan()
+    except DisplayError as error:
+        pytest.skip(str(error))

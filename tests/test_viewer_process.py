@@ -1,4 +1,4 @@
-"""The window as a user opens it: `cloudypoints view` in a process, interrupted and crashed."""
+"""The command as a user types it: `cloudypoints view` in a process, interrupted and crashed."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+import av
 import numpy as np
 import pytest
 
@@ -68,8 +69,32 @@ def test_a_window_that_crashes_is_reported_in_one_line(desktop):
         os.kill(children_of(process)[-1], signal.SIGSEGV)
         _, complained = process.communicate(timeout=10)
     assert process.returncode == 1
-    assert complained.startswith("cloudypoints: the window's process was ended by SIGSEGV")
+    assert complained.startswith("cloudypoints: the process that draws was ended by SIGSEGV")
     assert complained.count("\n") == 1
+
+
+def test_a_crash_without_a_window_is_reported_in_one_line_too(desktop, tmp_path):
+    out = tmp_path / "street.png"
+    with command(desktop, "tcp://127.0.0.1:9", "--offscreen", str(out)) as process:
+        desktop.wait_for(lambda picture: len(children_of(process)) > 0, "the process that draws")
+        os.kill(children_of(process)[-1], signal.SIGSEGV)
+        _, complained = process.communicate(timeout=10)
+    assert process.returncode == 1
+    assert complained.startswith("cloudypoints: the process that draws was ended by SIGSEGV")
+    assert complained.count("\n") == 1
+    assert not out.exists()
+
+
+def test_an_interrupted_film_is_ended_whole(desktop, vulkan, tmp_path):
+    endpoint, out = f"tcp://127.0.0.1:{free_port()}", tmp_path / "street.mp4"
+    options = ("--offscreen", str(out), "--seconds", "600", "--size", "320x240")
+    with Street(endpoint), command(desktop, endpoint, *options) as process:
+        desktop.wait_for(lambda picture: out.exists(), "a film that has begun")
+        os.killpg(process.pid, signal.SIGINT)
+        printed, complained = process.communicate(timeout=30)
+    assert (process.returncode, printed, complained) == (130, "", "")
+    with av.open(str(out)) as film:
+        assert next(film.decode(0)).width == 320
 
 
 @pytest.mark.parametrize("arguments", [["-v", "view"], ["view", "-v"]])

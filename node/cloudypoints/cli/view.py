@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import argparse
 import os
+import signal
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from cloudypoints.cli.options import log_events, output_path
+from cloudypoints.cli.options import log_events, output_path, time_s
 from cloudypoints.errors import CloudyPointsError, ConfigError
 from cloudypoints.publisher import DEFAULT_ENDPOINT
 
 if TYPE_CHECKING:
     from cloudypoints.viewer import Film
+    from cloudypoints.viewer.offscreen import Tell
 
 _NICE = 10
+_FILM_CLOSING_S = 10.0  # for a film that was interrupted to be ended whole
 _LEAST_PX, _MOST_PX = 160, 4096  # of a picture's sides
 _VIEWS = ("orbit", "follow", "top", "camera")
 _MODES = ("picture", "depth", "height", "category", "confidence")
@@ -60,11 +63,11 @@ def add(commands: Any) -> None:
     parser.add_argument("--colour", choices=_MODES, default="picture", help="by what (picture)")
     film = parser.add_argument_group("without a window")
     film.add_argument("--offscreen", type=output_path, metavar="OUT", help="a .png, .jpg or .mp4")
-    film.add_argument("--seconds", type=float, default=10.0, metavar="S", help="of a film (10)")
+    film.add_argument("--seconds", type=time_s, default=10.0, metavar="S", help="of a film (10)")
     film.add_argument("--fps", type=float, default=10.0, metavar="F", help="at most (10)")
     film.add_argument("--size", type=_size_px, default=(1280, 720), metavar="WxH", help="1280x720")
     film.add_argument(
-        "--timeout", type=float, default=10.0, metavar="S", help="wait this long for a cloud (10)"
+        "--timeout", type=time_s, default=10.0, metavar="S", help="wait this long for a cloud (10)"
     )
     parser.set_defaults(command=view)
 
@@ -99,24 +102,42 @@ def _window(options: argparse.Namespace) -> int:
         os.nice(_NICE)  # from now on, and for all threads that draw, the node comes first
         view(*options.endpoints, look=look, **where)
     except CloudyPointsError as error:
-        print(f"cloudypoints: {error}", file=sys.stderr)
-        return 2 if isinstance(error, ConfigError) else 1
+        return _said(error)
     return 0
 
 
 def _render(options: argparse.Namespace) -> int:
-    """Draw into the file, with a bar, and say what is in it."""
-    from cloudypoints.viewer import render, watching
+    """In a process of its own, as the window."""
     from cloudypoints.viewer.offscreen import check_output
+    from cloudypoints.viewer.process import guarded
 
     check_output(options.offscreen)
+    _film(options)  # what makes no sense is said before anything is started
+    return guarded(_draw, options, closing_s=_FILM_CLOSING_S)
+
+
+def _draw(options: argparse.Namespace) -> int:
+    """Draw into the file, with a bar, and say what is in it; errors as of `_window`."""
+    from cloudypoints.viewer import render, watching
+
+    log_events(options)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # a film is ended whole
     os.nice(_NICE)  # the node comes first
     where = {"camera": options.camera, "bulk_endpoint": options.bulk_endpoint}
-    with watching(options.endpoints, **where) as sources, _bar() as tell:
-        count = render(options.offscreen, sources, _film(options), tell=tell)
+    try:
+        with watching(options.endpoints, **where) as sources, _bar() as tell:
+            count = render(options.offscreen, sources, _film(options), tell=tell)
+    except CloudyPointsError as error:
+        return _said(error)
     pictures = "one picture" if count == 1 else f"{count} pictures"
     print(f"{options.offscreen}: {pictures}, {options.size[0]}×{options.size[1]} pixels")
     return 0
+
+
+def _said(error: CloudyPointsError) -> int:
+    """A line and a code, as `main` makes of it."""
+    print(f"cloudypoints: {error}", file=sys.stderr)
+    return 2 if isinstance(error, ConfigError) else 1
 
 
 def _film(options: argparse.Namespace) -> Film:
@@ -129,20 +150,21 @@ def _film(options: argparse.Namespace) -> Film:
 
 
 @contextmanager
-def _bar() -> Iterator[Callable[[float], None]]:
-    """A progress bar on a terminal where rich is there; nothing elsewhere."""
+def _bar() -> Iterator[Tell]:
+    """What is being done, and how much of it, on a terminal where rich is; nothing elsewhere."""
     if not sys.stderr.isatty():
-        yield lambda done: None
+        yield lambda words, done: None
         return
     try:
         from rich.console import Console
-        from rich.progress import Progress
+        from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
     except ImportError:
-        yield lambda done: None
+        yield lambda words, done: None
         return
-    with Progress(console=Console(stderr=True), transient=True) as progress:
-        task = progress.add_task("drawing", total=1.0)
-        yield lambda done: progress.update(task, completed=done)
+    columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+        task = progress.add_task("", total=1.0)
+        yield lambda words, done: progress.update(task, description=words, completed=done)
 
 
 def _size_px(text: str) -> tuple[int, int]:

@@ -1,4 +1,4 @@
-"""Ctrl-C while native code is at work: kept until it can be raised."""
+"""Ctrl-C while native code works, and SIGTERM where it means the same: kept until it is raised."""
 
 from __future__ import annotations
 
@@ -18,17 +18,22 @@ def interrupts_kept() -> Iterator[threading.Event]:
     """
     asked = threading.Event()
     here = threading.current_thread() is threading.main_thread()
-    if not here or signal.getsignal(signal.SIGINT) is not signal.default_int_handler:
-        yield asked
-        return
+    both = (signal.SIGINT, signal.SIGTERM) if here else ()
+    raising = [number for number in both if _raises(number)]
 
     def keep(number: int, frame: FrameType | None) -> None:
         asked.set()
 
-    signal.signal(signal.SIGINT, keep)
+    for number in raising:
+        signal.signal(number, keep)
     try:
         yield asked
     finally:
-        signal.signal(signal.SIGINT, signal.default_int_handler)
+        for number in raising:
+            signal.signal(number, signal.default_int_handler)
     if asked.is_set():
         raise KeyboardInterrupt
+
+
+def _raises(number: signal.Signals) -> bool:
+    return signal.getsignal(number) is signal.default_int_handler

@@ -36,7 +36,7 @@ _SETTLE_S = 1.0  # for pictures, obstacles and the rate, after the first cloud
 _NEWS_S = 2.0  # for news, after the first drawing
 _LOOK_S = 0.02  # between two looks for news
 
-Tell = Callable[[float], None]
+Tell = Callable[[str, float], None]  # what is being done, and the part of the work that is
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +51,7 @@ class Film:
     points: int = 100_000  # at most, of all cameras together; lavapipe draws them in 0.2 s
 
 
-def _in_silence(_done: float) -> None:
+def _in_silence(_words: str, _done: float) -> None:
     """Nobody wants to know."""
 
 
@@ -123,19 +123,24 @@ class Offscreen:
 def render(path: Path, sources: Sequence[Source], film: Film, *, tell: Tell = _in_silence) -> int:
     """Draw what these sources say into a picture or an MP4; how many pictures that were.
 
-    `tell` is called with the part of the work that is done, 0 … 1. Ctrl-C ends a film early, and
-    whole. Raises DisplayError, MissingExtra, ConfigError for an unknown suffix, NoMessage when
-    nothing comes.
+    `tell` is called with what is being done and the part of the work that is, 0 … 1. Ctrl-C ends a
+    film early, and whole. Raises DisplayError, MissingExtra, ConfigError for an unknown suffix,
+    NoMessage when nothing comes.
     """
     check_output(path)
     open3d = open_offscreen()
     feeds = Feeds(sources, late_s=math.inf)  # a picture tells how old it is, and stays
+    tell(f"waiting for {', '.join(feeds.endpoints)}", 0.0)
     _wait_for_cloud(feeds, film)
+    is_film = path.suffix.lower() == ".mp4"
     with Offscreen(open3d, feeds, film) as renderer:
+        tell("getting ready to draw", 0.0 if is_film else 0.3)
         renderer.draw()  # the first takes seconds, in which what it shows becomes old
+        tell("waiting for news", 0.0 if is_film else 0.7)
         _wait_for_news(feeds)
-        if path.suffix.lower() == ".mp4":
+        if is_film:
             return _film(path, renderer, film, tell)
+        tell("drawing", 0.9)
         save_picture(path, renderer.draw())
     return 1
 
@@ -189,12 +194,14 @@ def _filmed(
     stream.width, stream.height = film.size_px
     stream.pix_fmt, stream.options = "yuv420p", {"crf": "20", "preset": "veryfast"}
     stream.codec_context.time_base = _TIME_BASE
-    while (now_s := monotonic_s() - begin_s) < film.seconds and not asked_to_end.is_set():
+    now_s = 0.0
+    while now_s < film.seconds and not (count and asked_to_end.is_set()):
         container.mux(stream.encode(_frame(renderer.draw(), now_s)))
         count += 1
-        tell(now_s / film.seconds)
+        tell("drawing", now_s / film.seconds)
         # However slow drawing is: what has come meanwhile is taken in.
         pause.wait(max(_LOOK_S, begin_s + count / film.fps - monotonic_s()))
+        now_s = monotonic_s() - begin_s
     container.mux(stream.encode())
     return count
 

@@ -1,4 +1,4 @@
-"""A window in a process of its own: what a graphics driver does to it stays there, and it can be
+"""What draws, in a process of its own: what a graphics driver does to it stays there, and it can be
 ended at any moment.
 """
 
@@ -22,21 +22,22 @@ from cloudypoints.errors import DisplayError
 T = TypeVar("T")
 
 _LOOK_S = 0.1  # between two looks whether it is to end
-_CLOSING_S = 2.0  # for a process that was asked to end
+CLOSING_S = 2.0  # for a process that was asked to end
 
 
-def guarded(work: Callable[[T], int], argument: T) -> int:
+def guarded(work: Callable[[T], int], argument: T, *, closing_s: float = CLOSING_S) -> int:
     """The exit code of `work(argument)` in a new process, which does not outlive this one.
 
-    On the main thread only. Ctrl-C and SIGTERM end that process at once, whatever it is doing, and
-    raise KeyboardInterrupt here. Raises DisplayError where it crashed.
+    On the main thread only. Ctrl-C and SIGTERM end that process by SIGTERM, whatever it is doing,
+    by SIGKILL after `closing_s`, and raise KeyboardInterrupt here. Raises DisplayError where it
+    crashed.
     """
     process = _process(_child, work, argument)
     with _asked_to_end(process) as asked:
         while process.is_alive() and not asked.is_set():
             process.join(_LOOK_S)
         if asked.is_set():
-            _end(process)
+            _end(process, closing_s)
             raise KeyboardInterrupt
     return _checked(process.exitcode)
 
@@ -102,10 +103,10 @@ def _start_deaf(process: BaseProcess) -> None:
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
 
 
-def _end(process: BaseProcess) -> None:
+def _end(process: BaseProcess, closing_s: float) -> None:
     """By SIGTERM, and should that not do, by SIGKILL."""
     process.terminate()
-    process.join(_CLOSING_S)
+    process.join(closing_s)
     if process.is_alive():
         process.kill()
         process.join()
@@ -116,7 +117,8 @@ def _checked(code: int | None) -> int:
     if code is None or code < 0:
         name = signal.Signals(-code).name if code else "unknown"
         raise DisplayError(
-            f"the window's process was ended by {name}; if that happens again, the graphics "
-            f"driver is to be blamed: LIBGL_ALWAYS_SOFTWARE=1 does without it"
+            f"the process that draws was ended by {name}; if that happens again, the graphics "
+            f"driver is to be blamed: LIBGL_ALWAYS_SOFTWARE=1 draws a window without it, "
+            f"VK_DRIVER_FILES=(path of Mesa's lvp_icd) a file"
         )
     return code
