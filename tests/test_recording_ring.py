@@ -107,6 +107,39 @@ def test_after_a_clock_set_back_the_ring_holds_the_new_time_alone(tmp_path):
     assert frame_numbers(tmp_path / "a.mcap") == list(range(30))
 
 
+def earlier(sent, by_s=3600):
+    return [(log_time_ns - by_s * 10**9, parts) for log_time_ns, parts in sent]
+
+
+def test_an_event_goes_on_in_another_file_where_the_clock_is_set_back(tmp_path):
+    sent, after = drive(75), earlier(drive(275, start=75))
+    with ring(tmp_path / "a.mcap", after_s=5.0) as recorder:
+        feed(recorder, sent)
+        recorder.event("a dog")
+        feed(recorder, after)
+        assert not recorder.in_event
+    first, second = recorder.paths
+    got = replayed(second)
+    assert replayed(first)[-1] == sent[-1]
+    assert got == after[: len(got)]
+    # 5 s after the event, to within a chunk's second.
+    assert 5e9 <= got[-1][0] - got[0][0] <= 6.1e9
+    assert facts_of(first)["ended"] == "the clock was set back"
+    assert facts_of(second)["ended"] == "event over"
+    assert recorder.not_written == 0
+
+
+def test_an_event_lasts_no_longer_for_a_clock_that_is_set_back_within_it(tmp_path):
+    with ring(tmp_path / "a.mcap", after_s=5.0) as recorder:
+        feed(recorder, drive(75))
+        recorder.event("a dog")
+        feed(recorder, drive(75, start=75))
+        feed(recorder, earlier(drive(150, start=150)))
+    got = replayed(recorder.paths[1])
+    assert len(recorder.paths) == 2
+    assert 2e9 <= got[-1][0] - got[0][0] <= 3.1e9
+
+
 def test_what_the_ring_held_and_could_not_write_is_counted(tmp_path):
     folder = tmp_path / "gone"
     folder.mkdir()

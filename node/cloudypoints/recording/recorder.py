@@ -32,6 +32,7 @@ from cloudypoints.wire import decode
 FORMAT = "1"  # of the layout that RECORDING.md describes
 METADATA = "cloudypoints"  # the name of the metadata record
 _CLOCK_STEP_NS = NS_PER_S  # a clock that goes back further begins another file
+_SET_BACK = "the clock was set back"
 _STATUS_NS = NS_PER_S
 # From here on a chunk ends where no frame is under way, so that each can be read without others.
 _LOOKS_FOR_AN_END = 0.9
@@ -217,7 +218,10 @@ class Recorder:
         """A time that does not go back; where the clock was set back, another file begins."""
         if log_time_ns < self._newest_ns - _CLOCK_STEP_NS:
             self._write_chunk()
-            (self._ring or self._files).split("the clock was set back")
+            if self._ring is None:
+                self._files.split(_SET_BACK)
+            else:
+                self._ring.set_back(log_time_ns, _SET_BACK)
             self._newest_ns = self._status_ns = 0
         self._newest_ns = max(self._newest_ns, log_time_ns)
         return self._newest_ns

@@ -55,17 +55,23 @@ class Ring:
         """Write what is held, and what comes within `after_s`. Raises RecordingError."""
         log.info("event: %s", reason)
         self.events.append(reason)
+        self._newest_ns = at_ns
         self._until_ns = at_ns + round(self._settings.after_s * NS_PER_S)
         while self._held:
             chunk = self._held.popleft()
             self._bytes -= len(chunk.record)
             self._write(chunk)
 
-    def split(self, why: str) -> None:
-        """Another time begins: what is held belongs to the old one. Raises RecordingError."""
+    def set_back(self, to_ns: int, why: str) -> None:
+        """Another time begins, in another file: an event goes on there for what is left of it.
+
+        What is held belongs to the old time, and is forgotten. Raises RecordingError.
+        """
         self._held.clear()
         self._bytes = 0
-        self._until_ns = 0
+        left_ns = max(0, self._until_ns - self._newest_ns)
+        self._until_ns = to_ns + left_ns if left_ns else 0
+        self._newest_ns = to_ns
         self._files.split(why)
 
     def _write(self, chunk: WholeChunk) -> None:
