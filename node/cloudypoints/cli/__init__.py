@@ -49,7 +49,7 @@ examples:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; its exit code: 0 done, 1 failed, 2 misused."""
     parser = command_line()
-    options = parser.parse_args(arguments)
+    options = _with_topics(*parser.parse_known_args(arguments), parser)
     log_events(options)
     try:
         code: int = options.command(options)
@@ -62,6 +62,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     return code
+
+
+def _with_topics(
+    options: argparse.Namespace, rest: list[str], parser: argparse.ArgumentParser
+) -> argparse.Namespace:
+    """Topics may stand behind an option, too: argparse leaves those over. Exits on other words."""
+    if rest and (not hasattr(options, "topics") or any(word.startswith("-") for word in rest)):
+        parser.error(f"unrecognized arguments: {' '.join(rest)}")
+    if rest:
+        options.topics = [*options.topics, *rest]
+    return options
 
 
 def command_line() -> argparse.ArgumentParser:

@@ -6,7 +6,7 @@ import os
 import select
 import sys
 from types import TracebackType
-from typing import Any
+from typing import Any, TextIO
 
 from cloudypoints.control import Playable
 from cloudypoints.errors import SourceError
@@ -19,6 +19,16 @@ _HIGHEST_RATE = 64.0
 _MOST_BYTES = 64  # of keys held down, read at once
 
 
+def may_read(stream: TextIO | None) -> bool:
+    """Whether it is a terminal, and ours to read: a job in the background is stopped for that."""
+    if os.name != "posix" or stream is None or not stream.isatty():
+        return False
+    try:
+        return os.tcgetpgrp(stream.fileno()) == os.getpgrp()
+    except OSError:  # a terminal that no shell shares with others
+        return True
+
+
 class Keys:
     """Reads keys without Enter until its `with` block ends; none where there is no terminal."""
 
@@ -27,12 +37,7 @@ class Keys:
         self._before: Any = None  # how the terminal was
 
     def __enter__(self) -> Keys:
-        if self._playable is not None and sys.stdin.isatty() and os.name == "posix":
-            import termios
-            import tty
-
-            self._before = termios.tcgetattr(sys.stdin)
-            tty.setcbreak(sys.stdin)
+        self._can_read()
         return self
 
     def __exit__(
@@ -41,19 +46,34 @@ class Keys:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        if self._before is not None:
+        if self._before is not None and may_read(sys.stdin):
             import termios
 
             termios.tcsetattr(sys.stdin, termios.TCSADRAIN, self._before)
 
     def poll(self) -> bool:
         """Obey what was pressed since; whether it was to quit."""
-        if self._before is None or self._playable is None:
+        if self._playable is None or not self._can_read():
             return False
         if not select.select([sys.stdin], [], [], 0)[0]:
             return False
         pressed = os.read(sys.stdin.fileno(), _MOST_BYTES).decode("utf-8", "replace")
         return any(press(self._playable, key) for key in split(pressed))
+
+    def _can_read(self) -> bool:
+        """Whether there are keys now; the terminal hands them out one by one then.
+
+        A job of a shell has them while it is in the foreground, which may begin and end.
+        """
+        if self._playable is None or not may_read(sys.stdin):
+            return False
+        if self._before is None:
+            import termios
+            import tty
+
+            self._before = termios.tcgetattr(sys.stdin)
+            tty.setcbreak(sys.stdin)
+        return True
 
 
 def split(pressed: str) -> list[str]:

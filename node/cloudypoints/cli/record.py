@@ -9,18 +9,18 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from cloudypoints.cli.keys import may_read
 from cloudypoints.cli.options import add_endpoint, time_s
+from cloudypoints.cli.record_settings import settings_from
 from cloudypoints.cli.table import LiveTable, Row
-from cloudypoints.errors import ConfigError, EndpointError
-from cloudypoints.messages import TOPICS
+from cloudypoints.errors import EndpointError
 from cloudypoints.timing import Deadline, utc_ns
 
 if TYPE_CHECKING:
-    from cloudypoints.recording import Recorder, RecordSettings
+    from cloudypoints.recording import Recorder
     from cloudypoints.recording.beacon import Beacon
     from cloudypoints.recording.events import Triggers
     from cloudypoints.recording.intake import Intake
@@ -29,7 +29,6 @@ _DEFAULT_STATUS = "tcp://127.0.0.1:5558"
 _COLUMNS = ("file", "state", "events", "received", "written", "size", "lost", "not written")
 _LAST_S = 0.3  # of silence, before what was on its way counts as arrived
 _LAST_AT_MOST_S = 5.0
-SMALL = {"depth_step": 0.001, "jpeg": 85}
 
 _EPILOG = """\
 examples:
@@ -183,30 +182,6 @@ def record(options: argparse.Namespace) -> int:
     return 0
 
 
-def settings_from(options: argparse.Namespace) -> RecordSettings:
-    """What the arguments ask for. Raises ConfigError."""
-    from cloudypoints.recording import RecordSettings
-
-    if not options.ring and (options.when_nearer or options.when_zone):
-        raise ConfigError("--when-nearer, --when-zone: events need --ring S, how much to keep")
-    small: dict[str, Any] = dict(SMALL) if options.small else {}
-    given = {"depth_step": options.depth_step, "jpeg": options.jpeg}
-    small |= {name: value for name, value in given.items() if value is not None}
-    return RecordSettings(
-        path=_path_of(options.path),
-        topics=_topics(options),
-        rates_hz=_rates(options.rate),
-        split_mb=options.split_mb,
-        split_s=options.split_s,
-        fsync=options.fsync,
-        chunk_s=options.chunk_s,
-        ring_s=options.ring,
-        ring_mb=options.ring_mb,
-        after_s=options.after,
-        **small,
-    )
-
-
 class _Session:
     """Passes on what comes until it is told to stop."""
 
@@ -267,7 +242,7 @@ class _Session:
         """A line is an event; the end may end it all."""
         if sys.stdin is None:  # closed, as some who start programs do
             return
-        listens = self.until_eof or sys.stdin.isatty()
+        listens = may_read(sys.stdin) if sys.stdin.isatty() else self.until_eof
         if not listens or not select.select([sys.stdin], [], [], 0)[0]:
             return
         if sys.stdin.readline():
@@ -341,35 +316,6 @@ def _beacon(endpoint: str) -> Iterator[Beacon | None]:
             print(f"cloudypoints: status/recorder is not published: {error}", file=sys.stderr)
             beacon = None
         yield beacon
-
-
-def _path_of(path: Path) -> Path:
-    """A name by the time where only a folder is named."""
-    if not path.is_dir():
-        return path
-    return path / f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}.mcap"
-
-
-def _topics(options: argparse.Namespace) -> tuple[str, ...]:
-    """Those that are named; with --video all but what it replaces. Raises ConfigError."""
-    if options.video and options.topics:
-        raise ConfigError("--video chooses the topics itself: name video among them instead")
-    if options.video:
-        return tuple(kind for kind in TOPICS if kind not in ("cloud", "image"))
-    return tuple(options.topics)
-
-
-def _rates(texts: list[str]) -> dict[str, float]:
-    rates = {}
-    for text in texts:
-        topic, _, number = text.partition("=")
-        try:
-            rates[topic] = float(number)
-        except ValueError as error:
-            raise ConfigError(
-                f"--rate {text}: expected TOPIC=HZ, as in cloud=5 or depth/front=10"
-            ) from error
-    return rates
 
 
 def _row(recorder: Recorder, intake: Intake) -> Row:

@@ -24,6 +24,7 @@ from cloudypoints.cli.options import (
     settings_document,
     time_s,
 )
+from cloudypoints.cli.record_settings import path_of
 from cloudypoints.cli.signals import ended_by_signals
 from cloudypoints.cli.watch import Watch
 from cloudypoints.errors import DisplayError, MissingExtra
@@ -126,6 +127,8 @@ def run(options: argparse.Namespace) -> int:
         settings = config.settings_from(settings_document(options), "arguments")
     if options.video:
         settings = _with_video(settings)
+    if options.record:
+        options.record = _place_of(options.record)
     with ExitStack() as stack:
         recorder = stack.enter_context(_recorder_beside(options)) if options.record else None
         node = stack.enter_context(_running(settings, recorder))
@@ -164,6 +167,15 @@ def _with_video(settings: NodeSettings) -> NodeSettings:
     topics = (*(kind for kind in settings.publisher.topics if kind != "video"), "video")
     publisher = settings.publisher.model_copy(update={"topics": topics})
     return settings.model_copy(update={"publisher": publisher})
+
+
+def _place_of(record: Path) -> Path:
+    """Where the recorder will write. Raises RecordingError before anything has begun."""
+    from cloudypoints.recording.files import check_place
+
+    path = path_of(record)
+    check_place(path)
+    return path
 
 
 def _recorder_beside(options: argparse.Namespace) -> RecorderBeside:

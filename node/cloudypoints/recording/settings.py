@@ -12,6 +12,7 @@ from cloudypoints.messages import TOPICS
 from cloudypoints.wire import check_camera_name
 
 MB = 1_000_000
+_MOST_S = 1e9  # thirty years; what is added to a time must have an end
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,8 +46,10 @@ class RecordSettings:
         _check_range("depth_step", self.depth_step, 0, 0.1)
         _check_range("jpeg", self.jpeg, 0, 100)
         _check_range("view_points", self.view_points, 0, math.inf)
-        for name in ("split_mb", "split_s", "ring_s", "after_s"):
+        for name in ("split_mb", "split_s"):
             _check_range(name, getattr(self, name), 0, math.inf)
+        for name in ("ring_s", "after_s"):
+            _check_range(name, getattr(self, name), 0, _MOST_S)
         for name in ("chunk_s", "chunk_mb", "ring_mb"):
             _check_range(name, getattr(self, name), 0.001, math.inf)
         for topic, rate_hz in self.rates_hz.items():
