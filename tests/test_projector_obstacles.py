@@ -57,6 +57,17 @@ def rained_on(depth_m: np.ndarray, seed: int, drops: int = 300) -> np.ndarray:
     return wet
 
 
+def with_cube(camera: Camera, depth_m: np.ndarray, x_m: float, left_m: float) -> np.ndarray:
+    """The same with a solid cube of 30 cm on the ground, by slabs (Kay and Kajiya 1986)."""
+    rays = np.stack(directions_vehicle(camera, rays_of(camera)), axis=-1)
+    low = np.array([x_m, left_m - 0.15, -camera.mount.height_m])
+    with np.errstate(divide="ignore"):
+        walls = np.sort(np.stack([low / rays, (low + 0.3) / rays]), axis=0)
+    enters, leaves = walls[0].max(axis=-1), walls[1].min(axis=-1)
+    hit = (enters <= leaves) & (enters > 0)
+    return np.where(hit, np.fmin(enters, depth_m), depth_m).astype(np.float32)
+
+
 def nearest_sector_error_m(obstacles, x_m: float, left_m: float) -> float:
     """How far the nearest sector of a small box's front misses it."""
     return abs(obstacles.nearest_m - math.hypot(x_m, max(0, abs(left_m) - 0.15)))
@@ -72,6 +83,15 @@ def test_a_box_of_30_cm_is_seen_within_20_m_and_ranged_to_1_percent(x_m, left_m)
     obstacles = Watch(**BAND).see(with_box(CAMERA, ground_of(CAMERA), box))
     limit_m = max(0.05, 0.01 * x_m)
     assert nearest_sector_error_m(obstacles, x_m, left_m) <= limit_m
+
+
+@pytest.mark.parametrize("left_m", [-0.5, -0.2, 0.0, 0.1, 0.37])
+def test_a_cube_of_30_cm_whose_top_lies_flat_is_seen_wherever_it_stands(left_m):
+    k = Intrinsics.from_fov(320, 192, math.radians(60))
+    camera = Camera(k, mount=Mount(1.5, pitch_rad=math.radians(3)))
+    for x_m in np.arange(4, 12, 0.4):
+        obstacles = Watch(camera, **BAND).see(with_cube(camera, ground_of(camera), x_m, left_m))
+        assert nearest_sector_error_m(obstacles, x_m, left_m) <= max(0.05, 0.01 * x_m)
 
 
 @pytest.mark.parametrize("slope", [0.1, -0.1, 0.06])
@@ -316,6 +336,25 @@ def test_the_corridor_is_free_only_where_enough_ground_was_seen():
     assert math.isnan(near.corridor_m)
     assert 6 < near.corridor_ground_m < 9
     assert Watch(corridor_ground_m=5.0).see(short).corridor_m == math.inf
+
+
+@pytest.mark.parametrize("from_m", [10.0, 30.0])
+def test_nothing_is_called_free_beyond_ground_that_nobody_saw(from_m):
+    ground_m = ground_of(CAMERA)
+    forward = directions_vehicle(CAMERA, rays_of(CAMERA))[0]
+    near_m = np.where(forward * ground_m < from_m, np.nan, ground_m)
+    obstacles = Watch().see(near_m)
+    assert np.isnan(obstacles.clear_m).all()
+    assert np.isnan([*obstacles.range_m, obstacles.corridor_m, obstacles.corridor_ground_m]).all()
+
+
+def test_a_bonnet_before_the_ground_leaves_what_is_behind_it_known():
+    ground_m = ground_of(CAMERA)
+    seen_from_m = np.nanmin(ground_m)
+    ground_m[ground_m < 1.7 * seen_from_m] = np.nan
+    obstacles = Watch().see(ground_m)
+    assert np.isinf(obstacles.corridor_m)
+    assert (obstacles.clear_m > 40).all()
 
 
 def test_a_bend_goes_round_what_is_straight_ahead_and_meets_what_is_in_it():

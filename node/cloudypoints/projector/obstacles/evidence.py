@@ -109,11 +109,14 @@ def cells_of(others: list[Members], tables: ObstacleTables) -> list[Indices]:
     ]
 
 
-def clear_of(cells: Sequence[Cells | Indices], groups: int, tables: ObstacleTables) -> Floats:
+def clear_of(
+    cells: Sequence[Cells | Indices], seen_from_m: Floats, tables: ObstacleTables
+) -> Floats:
     """(G,) how far ground was seen without a gap wider than the picture's rows; NaN: nowhere.
 
-    `cells` are those of the ground's pixels.
+    `cells` are those of the ground's pixels; from `seen_from_m` (G,) at the latest it must be seen.
     """
+    groups = len(seen_from_m)
     size = groups * tables.bins
     seen = np.zeros(size, np.bool_)
     for cell in cells:
@@ -127,6 +130,7 @@ def clear_of(cells: Sequence[Cells | Indices], groups: int, tables: ObstacleTabl
     after = np.searchsorted(broken, begins[:-1], side="right")
     ends = np.minimum(begins[1:], broken.take(after, mode="clip"))
     known = ends > begins[:-1]
+    known[known] = tables.bin_m[whole[begins[:-1][known]] % tables.bins] <= seen_from_m[known]
     clear_m = np.full(groups, np.nan, np.float32)
     clear_m[known] = tables.bin_m[whole[ends[known] - 1] % tables.bins]
     return clear_m

@@ -23,6 +23,7 @@ from cloudypoints.projector.obstacles.evidence import (
     clear_of,
     nearest_of,
 )
+from cloudypoints.projector.obstacles.nearby import seen_from_m
 from cloudypoints.projector.obstacles.part import foot_is_hidden, top_m
 from cloudypoints.projector.obstacles.scene import Lookout, Pixels, Places, Scene
 from cloudypoints.projector.obstacles.steady import Steady
@@ -127,7 +128,8 @@ class ObstacleFilter:
         """(S + 1,) how far ground was seen in the sectors and in the corridor."""
         tables = scene.tables
         way = cells_of([self._in_corridor(scene.ground)], tables)
-        return clear_of([scene.ground.cell, *way], tables.sectors + 1, tables)
+        seen_from = seen_from_m(tables, scene.mount, self._corridor)
+        return clear_of([scene.ground.cell, *way], seen_from, tables)
 
     def _message(
         self, header: Header, seen: _Seen, relative_error: float, state: dict[str, Any]

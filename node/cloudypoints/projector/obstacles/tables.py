@@ -25,7 +25,7 @@ Matrix = NDArray[np.float64]  # (4, 4), the vehicle's frame from the camera's
 NEAR_M = 0.5  # nothing nearer is measured
 _MANTISSA_BITS = 23 - 5  # of a float32 below those that name its bin
 _COLUMNS = 16  # of a sector at least, where every second is left out
-_LEAST_PX, _AT_M = 3.0, 20.0  # the smallest obstacle covers so many pixels a side, that far away
+_LEAST_PX, AT_M = 3.0, 20.0  # the smallest obstacle covers so many pixels a side, that far away
 _MIN_PIXELS = 3  # fewer never make an obstacle, however far
 _COVERED = 0.15  # of the pixels that the smallest obstacle covers; part of it is below the band
 
@@ -82,7 +82,7 @@ class ObstacleTables:
     def of(cls, camera: Camera, rays: Floats, settings: ObstacleSettings) -> ObstacleTables:
         """Of a grid's camera and rays (2, H, W); sectors lie on multiples of their width."""
         k = camera.intrinsics
-        finest_px = min(k.fx_px, k.fy_px) * settings.min_size_m / _AT_M
+        finest_px = min(k.fx_px, k.fy_px) * settings.min_size_m / AT_M
         step = max(1, int(finest_px / _LEAST_PX))
         thinned = replace(camera, intrinsics=k.strided(step))
         fewer: Floats = np.ascontiguousarray(rays[..., step // 2 :: step, step // 2 :: step])

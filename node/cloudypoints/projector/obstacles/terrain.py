@@ -1,7 +1,8 @@
 """How high the ground lies off the fitted plane, by sector and range: hills ahead, kerbs, dips.
 
 Only what lies flat in the picture counts (from row to row the height changes little for its range,
-and the range does not jump), averaged over each sector's range bin. Of that, what could be driven
+and the range does not jump), averaged over each sector's range bin; where a bin shows two levels,
+the top of a box beside the road it stands on, over the lower one. Of that, what could be driven
 to counts: no point of it higher than any other by more than the slope between them, as roofs and
 bonnets are. Behind the last ground that is seen, over a crest, it may lie lower than there.
 """
@@ -15,11 +16,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cloudypoints.geometry import Floats
-from cloudypoints.projector.obstacles.tables import Cells, ObstacleTables
+from cloudypoints.projector.obstacles.tables import AT_M, Cells, Indices, ObstacleTables
 
 _LYING = 0.3  # rise over run of what may be ground
 _JUMP = 6.0  # times the gap between two rows on flat ground: more is a speck, or an edge
 _LEAST = 2  # pixels of a cell
+_ANY_M = 1e3  # heights in one cell never differ so much
+_LEVEL_M = 0.04  # one sigma of heights in a level cell: where they differ more, it shows two
 ROUGH_M = 0.1  # above what could be driven to, and still ground
 _ROWS = 2  # of the picture behind the last ground seen show whether there is more
 _LOWEST_M = 3.0  # behind them it may fall by the slope, at most so far down
@@ -85,11 +88,33 @@ def _means(
     """(S, B) mean height of what lies flat in each cell; inf where there is nothing."""
     chosen = np.flatnonzero(lying)
     cells, size = cell.take(chosen), tables.sectors * tables.bins
-    count = np.bincount(cells, minlength=size)
-    total = np.bincount(cells, weights=height_m.take(chosen), minlength=size)
+    heights = height_m.take(chosen).astype(np.float64)
+    count, total = _sums(cells, heights, size)
+    squares = np.bincount(cells, weights=heights * heights, minlength=size)
+    variance = squares * count - total * total  # by count²
+    mixed = variance > np.square(count * np.tile(_level_m(tables), tables.sectors))
+    if mixed.any():
+        lower = heights * count.take(cells) <= total.take(cells)
+        kept = np.flatnonzero(lower | ~mixed.take(cells))
+        count, total = _sums(cells.take(kept), heights.take(kept), size)
     means = np.full(size, np.inf)
     np.divide(total, count, out=means, where=count >= _LEAST)
     return _filled(means.reshape(tables.sectors, tables.bins))
+
+
+def _level_m(tables: ObstacleTables) -> NDArray[np.float64]:
+    """(B,) one sigma of the heights in a cell that shows one level, which may be a slope."""
+    level_m = _LEVEL_M + tables.settings.max_slope / 3 * np.diff(tables.bin_m).astype(np.float64)
+    level_m[tables.middle_m > AT_M] = _ANY_M  # nothing so small need be seen there
+    return level_m
+
+
+def _sums(
+    cells: Cells, height_m: NDArray[np.float64], size: int
+) -> tuple[Indices, NDArray[np.float64]]:
+    """How many pixels there are in each cell, and the sum of their heights."""
+    total = np.asarray(np.bincount(cells, weights=height_m, minlength=size), np.float64)
+    return np.bincount(cells, minlength=size), total
 
 
 def _filled(means: NDArray[np.float64]) -> NDArray[np.float64]:
