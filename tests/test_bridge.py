@@ -2,6 +2,8 @@
 
 import asyncio
 import json
+import os
+import signal
 import struct
 import subprocess
 import sys
@@ -13,8 +15,9 @@ import pytest
 from foxglove_schemas_protobuf.FrameTransform_pb2 import FrameTransform
 from foxglove_schemas_protobuf.LaserScan_pb2 import LaserScan
 from foxglove_schemas_protobuf.PointCloud_pb2 import PointCloud
+from foxglove_schemas_protobuf.RawImage_pb2 import RawImage
 
-from cloudypoints.bridge import RateLimit
+from cloudypoints.bridge import SHOWN, RateLimit
 from cloudypoints.bridge.foxglove import FoxgloveBridge
 from cloudypoints.bridge.rerun import address_of, to_file, to_server
 from cloudypoints.cli import main
@@ -125,6 +128,25 @@ def test_a_client_of_foxgloves_protocol_gets_cloud_place_and_scan():
     np.testing.assert_array_equal(list(scan.ranges), [np.nan, np.inf, 6.5])
 
 
+def test_foxglove_shows_each_kind_that_it_is_said_to_show_and_no_other():
+    bridge = FoxgloveBridge(port=0)
+
+    def show():
+        for kind, example in EXAMPLES.items():
+            bridge.show(example(replace(HEADER, camera=kind)))
+
+    try:
+        topics = {"/relative/relative", "/mask/mask"}
+        came = asyncio.run(_received(bridge.port, topics, show))
+    finally:
+        bridge.close()
+    assert {topic.split("/")[1] for topic in bridge._channels} == set(SHOWN["foxglove"])
+    nearness = RawImage.FromString(came["/relative/relative"])
+    assert (nearness.width, nearness.height, nearness.encoding) == (3, 2, "32FC1")
+    mask = RawImage.FromString(came["/mask/mask"])
+    assert (mask.encoding, mask.data) == ("mono8", EXAMPLES["mask"]().mask.tobytes())
+
+
 def test_a_port_in_use_is_one_clear_error():
     bridge = FoxgloveBridge(port=0)
     try:
@@ -152,6 +174,40 @@ def test_the_command_serves_a_running_node(capsys):
     assert "image/front" not in told
 
 
+def test_what_is_shown_and_what_is_not_is_said_at_the_start_and_in_the_help(capsys):
+    with Node("front") as node:
+        arguments = ["-e", node.endpoint, "--bulk-endpoint", node.bulk_endpoint, "--seconds", "2"]
+        assert main(["bridge", "foxglove", "--port", str(free_port()), *arguments]) == 0
+    told = capsys.readouterr().out
+    assert f"shown: {', '.join(SHOWN['foxglove'])}; foxglove does not show compact, grid" in told
+    assert "relative/front" in told
+    assert "compact/front" not in told
+    with pytest.raises(SystemExit):
+        main(["bridge", "--help"])
+    assert f"Rerun shows {', '.join(SHOWN['rerun'])}." in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["foxglove", "--save", "x.rrd"], "--save: of rerun; foxglove has --host, --port"),
+        (["foxglove", "--serve", "9876"], "--serve: of rerun; foxglove has --host, --port"),
+        (["rerun", "--port", "1"], "--port: of foxglove; rerun has --save, --serve"),
+        (["rerun", "cloud", "grid/front"], "grid/front: not shown by rerun; it shows obstacles"),
+    ],
+)
+def test_what_the_chosen_viewer_does_not_have_is_refused(arguments, words, capsys):
+    assert main(["bridge", *arguments]) != 0
+    assert words in capsys.readouterr().err
+
+
+def test_a_bridge_that_hears_nothing_has_failed(tmp_path, capsys):
+    endpoint = f"tcp://127.0.0.1:{free_port()}"
+    file = ["--save", str(tmp_path / "a.rrd")]
+    assert main(["bridge", "rerun", *file, "-e", endpoint, "--seconds", "0.3"]) == 1
+    assert f"nothing heard from {endpoint}; is a node running" in capsys.readouterr().err
+
+
 # --- Rerun ----------------------------------------------------------------------------------------
 
 
@@ -162,13 +218,22 @@ def test_rerun_finds_every_entity_at_its_time_in_the_file_of_a_running_node(tmp_
         assert main(["bridge", "rerun", "--save", str(path), *arguments]) == 0
     assert rerun("rrd", "verify", str(path)).returncode == 0
     told = rerun("rrd", "print", "-vv", str(path)).stdout
-    for entity in ("points", "image", "depth", "labels"):
+    for entity in ("points", "image", "depth", "labels", "relative", "mask"):
         assert f"/vehicle/front/{entity}" in told
     for entity in ("/vehicle/obstacles/front", "/figures/front/nearest_m", "/figures/front/state"):
         assert entity in told
     for component in ("Pinhole", "Transform3D", "Points3D", "DepthImage", "SegmentationImage"):
         assert component in told
     assert "captured" in told
+
+
+def test_rerun_shows_each_kind_that_it_is_said_to_show_and_no_other(tmp_path):
+    bridge = to_file(tmp_path / "a.rrd")
+    for kind, example in EXAMPLES.items():
+        bridge.show(example(replace(HEADER, camera=f"of_{kind}")))
+    bridge.close()
+    told = rerun("rrd", "print", "-vv", str(tmp_path / "a.rrd")).stdout
+    assert {kind for kind in EXAMPLES if f"/of_{kind}" in told} == set(SHOWN["rerun"])
 
 
 def test_a_file_that_cannot_be_written_is_one_clear_line(tmp_path, capsys):
@@ -203,6 +268,18 @@ def test_a_server_listens_on_loopback_alone_and_ends_with_its_bridge():
     assert address_of(port) == f"rerun+http://127.0.0.1:{port}/proxy"
     with pytest.raises(ConnectionRefusedError):
         __import__("socket").create_connection(("127.0.0.1", port))
+
+
+@pytest.mark.slow  # Rerun's program takes seconds to start
+def test_a_server_that_died_ends_the_bridge():
+    bridge = to_server(free_port(), "100MB")
+    bridge.show(EXAMPLES["cloud"]())
+    os.killpg(bridge._program.pid, signal.SIGKILL)
+    bridge._program.wait(10)
+    with pytest.raises(EndpointError, match=r"Rerun has ended \(exit code -9\): nothing is shown"):
+        bridge.show(EXAMPLES["cloud"]())
+    bridge.close()
+    bridge.close()
 
 
 def test_a_port_that_is_taken_is_told():

@@ -14,6 +14,18 @@ from cloudypoints.messages import KIND_OF, Message
 from cloudypoints.subscriber import Subscription
 from cloudypoints.timing import Deadline, monotonic_s
 
+# What each viewer shows, by kind. A video cannot be thinned without breaking it, and what `compact`
+# and `grid` say is in the cloud and the obstacles, too.
+SHOWN: Mapping[str, tuple[str, ...]] = {
+    "foxglove": (
+        *("obstacles", "scale", "status", "setup"),
+        *("cloud", "depth", "relative", "labels", "mask", "image"),
+    ),
+    "rerun": (
+        *("obstacles", "scale", "status"),
+        *("cloud", "depth", "relative", "labels", "mask", "image"),
+    ),
+}
 _PATIENCE_S = 0.2  # how long to wait for a message before the end is looked for
 
 
@@ -21,7 +33,7 @@ class Bridge(Protocol):
     """Whoever shows messages."""
 
     def show(self, message: Message) -> None:
-        """Hand one message on."""
+        """Hand one message on. Raises EndpointError once the viewer is gone."""
 
     def close(self) -> None:
         """Let go of the viewer; may be called twice."""
@@ -57,7 +69,10 @@ def carry(
     end: Deadline,
     said: Callable[[Mapping[str, int]], None],
 ) -> None:
-    """Hand messages on until the time is up; `said` hears after each how many passed, by topic."""
+    """Hand messages on until the time is up; `said` hears after each how many passed, by topic.
+
+    Raises NoMessage where nothing has come until then, EndpointError once the viewer is gone.
+    """
     passed: dict[str, int] = {}
     while not end.over:
         try:
@@ -69,3 +84,12 @@ def carry(
             topic = f"{KIND_OF[type(message)]}/{message.header.camera}"
             passed[topic] = passed.get(topic, 0) + 1
             said(passed)
+    if not passed:
+        raise NoMessage(_why_nothing(subscription))
+
+
+def _why_nothing(subscription: Subscription) -> str:
+    refused = sum(subscription.health(topic).refused for topic in subscription.topics)
+    if refused:
+        return f"{subscription.endpoint}: {refused} messages, all too old to be live"
+    return f"nothing heard from {subscription.endpoint}; is a node running there?"

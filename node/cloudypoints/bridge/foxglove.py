@@ -8,8 +8,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from cloudypoints.bridge import SHOWN
 from cloudypoints.errors import EndpointError, MissingExtra
-from cloudypoints.messages import Cloud, Depth, Image, Labels, Message
+from cloudypoints.messages import KIND_OF, Cloud, Depth, Image, Mask, Message, Relative
 from cloudypoints.publisher import is_local
 from cloudypoints.recording import views
 
@@ -50,7 +51,7 @@ class FoxgloveBridge:
         return f"ws://{self.host}:{self.port}"
 
     def show(self, message: Message) -> None:
-        """Each view of it on the channel `/CAMERA/VIEW`."""
+        """Each view of it on the channel `/CAMERA/VIEW`; nothing of a kind that is not `SHOWN`."""
         log_time_ns = views.stamp_utc_ns(message.header)
         for view in self._views(message):
             self._channel(f"/{message.header.camera}/{view.name}", view).log(
@@ -65,18 +66,15 @@ class FoxgloveBridge:
 
     def _views(self, message: Message) -> Iterator[views.View]:
         # With every depth, so that whoever connects later is not left without a place for it.
-        if isinstance(message, Depth | Cloud):
+        if isinstance(message, Depth | Cloud | Relative | Mask):
             yield from views.camera_views(message.header)
-        if isinstance(message, Cloud):
-            yield views.cloud_view(message)
-        elif isinstance(message, Depth):
+        if isinstance(message, Depth):
             yield views.depth_view(message)
-        elif isinstance(message, Labels):
-            yield views.labels_view(message)
         elif isinstance(message, Image):
             yield views.image_view(message)
-        else:
-            yield from views.small_views(message)
+        elif KIND_OF[type(message)] in SHOWN["foxglove"]:
+            view = views.exact_view(message)
+            yield from [view] if view is not None else views.small_views(message)
 
     def _channel(self, topic: str, view: views.View) -> Any:
         if topic not in self._channels:

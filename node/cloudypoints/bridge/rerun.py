@@ -1,7 +1,8 @@
 """A node in Rerun: cameras in their places, clouds, pictures, depth, obstacles, figures over time.
 
-Entities: `vehicle/CAMERA` (transform, pinhole) with `points`, `image`, `depth`, `labels` below it,
-`vehicle/obstacles/CAMERA`, and `figures/CAMERA/…`. Times: `captured` (UTC) and `frame`.
+Entities: `vehicle/CAMERA` (transform, pinhole) with `points`, `image`, `depth`, `relative`,
+`labels`, `mask` below it, `vehicle/obstacles/CAMERA`, and `figures/CAMERA/…`. Times: `captured`
+(UTC) and `frame`.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from typing import Any
 
 import numpy as np
 
+from cloudypoints.colours import by_nearness
 from cloudypoints.errors import ConfigError, EndpointError, MissingExtra
 from cloudypoints.messages import (
     CATEGORY_COLOURS,
@@ -30,8 +32,10 @@ from cloudypoints.messages import (
     Header,
     Image,
     Labels,
+    Mask,
     Message,
     Obstacles,
+    Relative,
     Scale,
     Status,
 )
@@ -52,9 +56,18 @@ _LOOK_S = 0.1
 class RerunBridge:
     """Logs into one recording stream, whose `sink` says where it goes; ended by `close`."""
 
-    def __init__(self, stream: Any, server: subprocess.Popen[bytes] | None = None) -> None:
-        """`stream` is a rerun.RecordingStream that is connected; `server` is ended with it."""
-        self._server = server
+    def __init__(
+        self,
+        stream: Any,
+        program: subprocess.Popen[bytes] | None = None,
+        *,
+        owned: bool = False,
+    ) -> None:
+        """`stream` is a rerun.RecordingStream that is connected, to a program or to a file.
+
+        The program is ended with it where it is `owned`.
+        """
+        self._program, self._owned = program, owned
         self._rr = _sdk()
         self._stream = stream
         self._log("vehicle", self._rr.ViewCoordinates.FLU, static=True)
@@ -65,7 +78,12 @@ class RerunBridge:
         self._log("vehicle", self._rr.AnnotationContext(described), static=True)
 
     def show(self, message: Message) -> None:
-        """Log what it holds."""
+        """Log what it holds. Raises EndpointError once Rerun's program has ended."""
+        if self._gone:
+            assert self._program is not None
+            raise EndpointError(
+                f"Rerun has ended (exit code {self._program.returncode}): nothing is shown any more"
+            )
         header = message.header
         stamp = np.datetime64(stamp_utc_ns(header), "ns")
         self._stream.set_time("captured", timestamp=stamp)
@@ -75,12 +93,21 @@ class RerunBridge:
             shown(self, message)
 
     def close(self) -> None:
-        """Flush and let go."""
-        self._stream.flush()
-        self._stream.disconnect()
-        if self._server is not None:
-            _end(self._server)
-        self._server = None
+        """Flush and let go. Raises EndpointError where not all has reached its place."""
+        try:
+            if not self._gone:
+                self._stream.flush()
+        except RuntimeError as error:
+            raise EndpointError(f"Rerun: the last messages are lost: {error}") from error
+        finally:
+            self._stream.disconnect()
+            if self._program is not None and self._owned:
+                _end(self._program)
+            self._program = None
+
+    @property
+    def _gone(self) -> bool:
+        return self._program is not None and self._program.poll() is not None
 
     def _log(self, entity: str, *what: Any, static: bool = False) -> None:
         self._stream.log(entity, *what, static=static)
@@ -95,6 +122,16 @@ class RerunBridge:
         self._place(message.header)
         depth = self._rr.DepthImage(message.depth_m, meter=1.0)
         self._log(f"vehicle/{message.header.camera}/depth", depth)
+
+    def _relative(self, message: Relative) -> None:
+        self._place(message.header)
+        picture = self._rr.Image(by_nearness(message.nearness))
+        self._log(f"vehicle/{message.header.camera}/relative", picture)
+
+    def _mask(self, message: Mask) -> None:
+        self._place(message.header)
+        picture = self._rr.Image(np.ascontiguousarray(message.mask), color_model="L")
+        self._log(f"vehicle/{message.header.camera}/mask", picture)
 
     def _image(self, message: Image) -> None:
         picture = self._rr.Image(np.ascontiguousarray(message.picture))
@@ -172,7 +209,7 @@ class RerunBridge:
                 camera_xyz=self._rr.ViewCoordinates.RDF,
                 image_plane_distance=1.0,
             )
-            for view in ("image", "depth", "labels"):
+            for view in ("image", "depth", "relative", "labels", "mask"):
                 self._log(f"{entity}/{view}", pinhole)
 
 
@@ -181,6 +218,8 @@ _SHOWN: Mapping[type[Message], Any] = {
     Depth: RerunBridge._depth,
     Image: RerunBridge._image,
     Labels: RerunBridge._labels,
+    Mask: RerunBridge._mask,
+    Relative: RerunBridge._relative,
     Obstacles: RerunBridge._obstacles,
     Scale: RerunBridge._scale,
     Status: RerunBridge._status,
@@ -259,7 +298,7 @@ def _listens(port: int) -> bool:
 def _connected(process: subprocess.Popen[bytes], port: int, *, owned: bool = False) -> RerunBridge:
     stream = _stream()
     stream.connect_grpc(address_of(port))
-    return RerunBridge(stream, process if owned else None)
+    return RerunBridge(stream, process, owned=owned)
 
 
 def _stream() -> Any:

@@ -8,9 +8,11 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-from cloudypoints.bridge import Bridge, RateLimit, carry
+from cloudypoints.bridge import SHOWN, Bridge, RateLimit, carry
 from cloudypoints.cli.options import add_endpoint, time_s
 from cloudypoints.cli.table import LiveTable
+from cloudypoints.errors import ConfigError
+from cloudypoints.messages import TOPICS
 from cloudypoints.subscriber import subscribe
 from cloudypoints.timing import Deadline
 
@@ -22,6 +24,10 @@ examples:
   cloudypoints bridge rerun --serve 9876          for viewers elsewhere: rerun rerun+http://…
   cloudypoints bridge foxglove cloud obstacles --rate 5
 
+Foxglove shows {foxglove}.
+Rerun shows {rerun}.
+Depth without metres (relative) and masks are pictures there. Other kinds are not carried at all.
+
 Each topic passes at most --rate times a second, and viewers forget the oldest beyond
 --memory-limit, so that both may run for days. Needs the extra [bridge].
 """
@@ -32,11 +38,13 @@ def add(commands: Any) -> None:
     parser = commands.add_parser(
         "bridge",
         help="show a node in Foxglove or Rerun",
-        epilog=_EPILOG,
+        epilog=_EPILOG.format(**{viewer: ", ".join(kinds) for viewer, kinds in SHOWN.items()}),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("viewer", choices=("foxglove", "rerun"), help="where to show it")
-    parser.add_argument("topics", nargs="*", metavar="TOPIC", help="kind or kind/camera (all)")
+    parser.add_argument(
+        "topics", nargs="*", metavar="TOPIC", help="kind or kind/camera, all of them (below)"
+    )
     add_endpoint(parser)
     parser.add_argument(
         "--rate", type=float, default=10.0, metavar="HZ", help="of each topic, at most (10)"
@@ -44,28 +52,28 @@ def add(commands: Any) -> None:
     parser.add_argument("--insecure", action="store_true", help="let the network reach the server")
     parser.add_argument("--seconds", type=time_s, metavar="S", help="end after this long")
     foxglove = parser.add_argument_group("foxglove")
-    foxglove.add_argument("--host", default="127.0.0.1", help="to listen on (%(default)s)")
-    foxglove.add_argument("--port", type=int, default=8765, help="of the WebSocket (%(default)s)")
+    foxglove.add_argument("--host", help="to listen on (127.0.0.1)")
+    foxglove.add_argument("--port", type=int, help="of the WebSocket (8765)")
     rerun = parser.add_argument_group("rerun")
     where = rerun.add_mutually_exclusive_group()
     where.add_argument("--save", type=Path, metavar="FILE", help="write an .rrd file")
     where.add_argument("--serve", type=int, metavar="PORT", help="wait for viewers on this port")
-    rerun.add_argument(
-        "--memory-limit", default="2GB", metavar="SIZE", help="of the viewer or server (2GB)"
-    )
+    rerun.add_argument("--memory-limit", metavar="SIZE", help="of the viewer or server (2GB)")
     parser.set_defaults(command=bridge)
 
 
 def bridge(options: argparse.Namespace) -> int:
     """Carry messages until the time or the user's patience ends."""
     limit = RateLimit(options.rate)
+    _check(options)
     opened, where = _foxglove(options) if options.viewer == "foxglove" else _rerun(options)
+    topics = options.topics or SHOWN[options.viewer]
+    left_out = sorted(set(TOPICS) - set(SHOWN[options.viewer]))
     print(where)
+    print(f"shown: {', '.join(topics)}; {options.viewer} does not show {', '.join(left_out)}")
     with (
         closing(opened),
-        subscribe(
-            options.endpoint, *options.topics, bulk_endpoint=options.bulk_endpoint
-        ) as subscription,
+        subscribe(options.endpoint, *topics, bulk_endpoint=options.bulk_endpoint) as subscription,
         LiveTable(f"from {options.endpoint}", ("topic", "passed")) as table,
     ):
 
@@ -76,10 +84,34 @@ def bridge(options: argparse.Namespace) -> int:
     return 0
 
 
-def _foxglove(options: argparse.Namespace) -> tuple[Bridge, str]:
-    from cloudypoints.bridge.foxglove import FoxgloveBridge
+def _check(options: argparse.Namespace) -> None:
+    """Raises ConfigError for what the chosen viewer does not have or show."""
+    theirs = {
+        "foxglove": {"--host": options.host, "--port": options.port},
+        "rerun": {
+            "--save": options.save,
+            "--serve": options.serve,
+            "--memory-limit": options.memory_limit,
+        },
+    }
+    (other,) = set(theirs) - {options.viewer}
+    wrong = [option for option, value in theirs[other].items() if value is not None]
+    if wrong:
+        known = ", ".join(theirs[options.viewer])
+        raise ConfigError(f"{', '.join(wrong)}: of {other}; {options.viewer} has {known}")
+    shown = SHOWN[options.viewer]
+    unseen = [topic for topic in options.topics if topic.partition("/")[0] not in shown]
+    if unseen:
+        raise ConfigError(
+            f"{', '.join(unseen)}: not shown by {options.viewer}; it shows {', '.join(shown)}"
+        )
 
-    opened = FoxgloveBridge(options.host, options.port, insecure=options.insecure)
+
+def _foxglove(options: argparse.Namespace) -> tuple[Bridge, str]:
+    from cloudypoints.bridge.foxglove import DEFAULT_PORT, FoxgloveBridge
+
+    port = DEFAULT_PORT if options.port is None else options.port
+    opened = FoxgloveBridge(options.host or "127.0.0.1", port, insecure=options.insecure)
     return opened, f"Foxglove: open a connection to {opened.address}"
 
 
@@ -88,7 +120,8 @@ def _rerun(options: argparse.Namespace) -> tuple[Bridge, str]:
 
     if options.save is not None:
         return to_file(options.save), f"Rerun: writing {options.save}"
+    memory_limit = options.memory_limit or "2GB"
     if options.serve is not None:
-        opened = to_server(options.serve, options.memory_limit, insecure=options.insecure)
+        opened = to_server(options.serve, memory_limit, insecure=options.insecure)
         return opened, f"Rerun: rerun {address_of(options.serve)}"
-    return to_viewer(options.memory_limit), "Rerun: its viewer has been started"
+    return to_viewer(memory_limit), "Rerun: its viewer has been started"
