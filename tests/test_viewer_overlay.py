@@ -20,7 +20,7 @@ from cloudypoints.viewer.points import MODES
 from cloudypoints.viewer.scenery import ring_labels
 from cloudypoints.viewer.shots import save_shot
 from cloudypoints.viewer.words import Fact
-from streets import HEADER, ORANGE, Clock, Told, obstacles, wall
+from streets import HEADER, ORANGE, PINK, Clock, Told, obstacles, wall
 
 FOOT_M = np.zeros(3)
 SIZE_PX = (1280, 720)
@@ -175,12 +175,19 @@ def test_a_label_above_its_place_leaves_it_visible():
     assert (box.x, box.y + box.height) == (170, 100)
 
 
-def test_the_whole_picture_is_as_large_as_the_scene_that_was_drawn():
-    drawn = np.full((720, 1280, 3), ORANGE, np.uint8)
-    picture = composed(whole_overlay(), drawn, ring_labels(), clip_of())
+@pytest.mark.parametrize("size_px", [(1280, 720), (1280, 652), (2560, 1304)])
+def test_the_whole_picture_is_as_large_as_the_window_whatever_was_drawn(size_px):
+    """The whole of a film's picture, what strip and foot leave free, that on a finer screen."""
+    drawn = np.full((*size_px[::-1], 3), ORANGE, np.uint8)
+    drawn[size_px[1] // 2] = PINK
+    overlay = whole_overlay()
+    picture = composed(overlay, drawn, ring_labels(), clip_of())
     assert picture.shape == (720, 1280, 3)
-    scene = whole_overlay().scene(*SIZE_PX)
+    scene = overlay.scene(*SIZE_PX)
     assert (scene.of(picture) == ORANGE).all(axis=-1).mean() > 0.3
+    middle = scene.y + scene.height // 2
+    assert (picture[middle - 1 : middle + 2, 20:400] != ORANGE).any()
+    assert (picture[scene.y : middle - 1, 20:400] == ORANGE).all()
 
 
 def test_a_shot_is_a_picture_and_a_cloud(tmp_path):

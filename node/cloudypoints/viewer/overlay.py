@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cloudypoints.control import PlayState
-from cloudypoints.picture.canvas import NIGHT, Box, Canvas, Style, tag, tag_size
+from cloudypoints.picture.canvas import NIGHT, Box, Canvas, Style, drawing, tag, tag_size
 from cloudypoints.viewer import insets
 from cloudypoints.viewer.feeds import Feed, Feeds
 from cloudypoints.viewer.labels import Label, arranged
@@ -119,18 +119,21 @@ class Overlay:
 def composed(
     overlay: Overlay, drawn: Canvas, labels: Sequence[Label], clip_from_vehicle: NDArray[np.float64]
 ) -> Canvas:
-    """The drawn scene (H, W, 3) with its labels, and all insets over it, of the same size.
+    """The drawn scene (H, W, 3) with its labels, and all insets over it, of the overlay's size.
 
-    `clip_from_vehicle` (4, 4) is OpenGL's: projection times view. The middle of what was drawn
-    comes to the middle of what strip and foot leave free.
+    `clip_from_vehicle` (4, 4) is OpenGL's: projection times view. The scene is brought to the
+    overlay's width; its middle comes to the middle of what strip and foot leave free.
     """
-    height_px, width_px = drawn.shape[:2]
+    width_px, height_px = overlay.size_px
     box = overlay.scene(width_px, height_px)
-    cut_px = (height_px - box.height) // 2
+    high_px = max(box.height, round(len(drawn) * width_px / drawn.shape[1]))
+    if drawn.shape[:2] != (high_px, width_px):  # a screen's pixels may be finer
+        drawn = drawing().resize(drawn, (width_px, high_px), interpolation=drawing().INTER_AREA)
+    cut_px = (high_px - box.height) // 2
     canvas = np.full((height_px, width_px, 3), NIGHT, np.uint8)
     box.of(canvas)[:] = drawn[cut_px : cut_px + box.height]
     insets_at = overlay.places(width_px, height_px)
-    frame = Box(0, box.y - cut_px, width_px, height_px)
+    frame = Box(0, box.y - cut_px, width_px, high_px)
     _write_labels(canvas, labels, clip_from_vehicle, frame, [*insets_at.values()])
     for name, place in insets_at.items():
         place.of(canvas)[:] = overlay.canvases[name]
