@@ -102,6 +102,11 @@ def test_silence_is_not_blamed_on_the_clocks(inbox):
         inbox.take(0)
 
 
+def test_a_wait_that_is_no_round_number_is_told_in_three_digits(inbox):
+    with pytest.raises(NoMessage, match=r"nothing in 0.00123 s; is the node up\?$"):
+        inbox.take(0.00123456789)
+
+
 def test_a_message_without_a_capture_counts_from_its_publication(inbox, utc):
     inbox.keep(status(Header("front", ledger=Ledger(published_ns=utc_ns()))))
     assert inbox.take(0).header.camera == "front"

@@ -143,10 +143,11 @@ class Inbox:
         return sum(health.refused for health in self._health.values())
 
     def _why_nothing(self, timeout_s: float | None, refused: int) -> str:
+        within = f"{timeout_s or 0:.3g} s"
         if not refused:
-            return f"{self.endpoint}: nothing in {timeout_s} s; is the node up?"
+            return f"{self.endpoint}: nothing in {within}; is the node up?"
         return (
-            f"{self.endpoint}: {refused} messages in {timeout_s} s, all older than "
+            f"{self.endpoint}: {refused} messages in {within}, all older than "
             f"{self._max_age_s} s; are both clocks right, and is the link fast enough?"
         )
 

@@ -27,6 +27,7 @@ from cloudypoints.subscriber import Subscription, subscribe
 from cloudypoints.timing import Deadline
 
 _COLUMNS = ("topic", "rate", "age", "lost", "seq", "state", "nearest", "corridor", "zones")
+_MOMENT_S = 0.5  # without a message, after which the table is drawn again
 _SOON_S = 20.0  # later meetings are not told
 _EPILOG = """\
 examples:
@@ -133,17 +134,14 @@ def _show_table(subscription: Subscription, options: argparse.Namespace) -> None
 
 def _next(subscription: Subscription, end: Deadline, timeout_s: float | None) -> Message | None:
     """The next message; None after a moment without one. Raises NoMessage after `timeout_s`."""
-    patience = Deadline(timeout_s)
-    while not end.over:
-        wait_s = min(x for x in (0.5, end.left_s(), patience.left_s()) if x is not None)
-        try:
-            return subscription.read(wait_s)
-        except NoMessage:
-            if patience.over:
-                raise
-            if timeout_s is None:
-                return None
-    return None
+    patience_s = _MOMENT_S if timeout_s is None else timeout_s
+    left_s = end.left_s()
+    try:
+        return subscription.read(patience_s if left_s is None else min(patience_s, left_s))
+    except NoMessage:
+        if timeout_s is None or end.over:
+            return None
+        raise
 
 
 def _row(subscription: Subscription, topic: str) -> Row:

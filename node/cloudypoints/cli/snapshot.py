@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import argparse
 import math
+import sys
+from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Any
 
 from cloudypoints.cli.frames import PIECES, Frames
 from cloudypoints.cli.options import add_endpoint, output_path, time_s
+from cloudypoints.errors import NoMessage
 from cloudypoints.messages import Cloud, Compact
 from cloudypoints.subscriber import Subscription, subscribe
 from cloudypoints.timing import Deadline
@@ -70,7 +73,7 @@ def snapshot(options: argparse.Namespace) -> int:
     check_suffix(options.file, normals=options.normals)
     kind = "compact" if options.compact else "cloud"
     topic = f"{kind}/{options.camera}" if options.camera else kind
-    with _listening(options, topic) as subscription:
+    with _listening(options, topic) as subscription, _waiting(options):
         message = subscription.read(options.timeout)
     assert isinstance(message, Cloud | Compact)
     cloud = message if isinstance(message, Cloud) else rebuilt(message)
@@ -86,8 +89,8 @@ def _picture(options: argparse.Namespace) -> int:
     from cloudypoints.picture import overview, save_picture
 
     topics = [f"{kind}/{options.camera}".rstrip("/") for kind in sorted(PIECES)]
-    with _listening(options, *topics) as subscription:
-        instant = _whole(subscription, Deadline(options.timeout))
+    with _listening(options, *topics) as subscription, _waiting(options):
+        instant = _whole(subscription, options.timeout)
     save_picture(options.file, overview(instant))
     header = instant.header
     assert header is not None
@@ -102,16 +105,41 @@ def _listening(options: argparse.Namespace, *topics: str) -> Subscription:
     )
 
 
-def _whole(subscription: Subscription, end: Deadline) -> Instant:
+def _waiting(options: argparse.Namespace) -> AbstractContextManager[object]:
+    """Something that turns until the block is left, on a terminal where rich is."""
+    if not sys.stderr.isatty():
+        return nullcontext()
+    try:
+        from rich.console import Console
+    except ImportError:
+        return nullcontext()
+    words = f"waiting for {options.endpoint}, for {options.timeout:g} s at most"
+    return Console(stderr=True).status(words)
+
+
+def _whole(subscription: Subscription, timeout_s: float) -> Instant:
     """The second frame that comes whole: the first may have begun before we listened.
 
     Raises NoMessage.
     """
-    frames, first = Frames(subscription), None
-    while True:
-        instant = frames.take(subscription.read(end.left_s()))
+    frames, first, end = Frames(subscription), None, Deadline(timeout_s)
+    while not end.over:
+        try:
+            message = subscription.read(end.left_s())
+        except NoMessage:
+            break
+        instant = frames.take(message)
         if instant is not None and instant.header is not None:
             number = instant.header.frame
             if first not in (None, number):
                 return instant
             first = number
+    raise NoMessage(f"{subscription.endpoint}: {_what_came(subscription, timeout_s)}")
+
+
+def _what_came(subscription: Subscription, timeout_s: float) -> str:
+    """In place of a whole frame."""
+    if not subscription.topics:
+        return f"nothing in {timeout_s:g} s; is the node up?"
+    heard = ", ".join(sorted(subscription.topics))
+    return f"no new frame came whole in {timeout_s:g} s; heard were {heard}"
