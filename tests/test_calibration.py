@@ -58,6 +58,14 @@ def test_what_a_file_does_not_say_of_the_mount_is_the_callers(tmp_path):
         (("pitch_deg = ", "pitch_deg = 9"), "upside down"),
         (("1280", "1280.5"), "whole number of pixels"),
         (("1280", "1" + "[" * 3000), "not TOML"),
+        (("1280", "1" + "0" * 400), r"intrinsics.width_px = 10+\.\.\.0+: far too large"),
+        (("1280", "1" + "0" * 5000), "not TOML"),
+        (("720", "1e18"), "height_px = 1e[+]18: must be a whole number of pixels, 1 to 65535"),
+        (("1001.5", "1e300"), "fx 1e[+]300, .* for a picture of 1280×720 px: must be between 1.28"),
+        (("640.5", "1e300"), "must be in or near the picture of 1280×720"),
+        (("0.0001,", "1e300,"), "those of a lens are mostly below 1"),
+        (("[mount]", '["mou\\nnt"]'), r"unknown \[mou nt\]"),
+        ((dump_camera(CAMERA), "mount = 5"), r"mount must be a table: \[mount\]"),
         (("-0.25", "-2.5"), r"folds the picture over in \d+% of it"),
     ],
 )
@@ -176,6 +184,10 @@ def test_what_opencv_itself_writes_is_read(tmp_path, fisheye):
     storage = cv2.FileStorage(str(path), cv2.FILE_STORAGE_WRITE)
     storage.write("image_width", 1280)
     storage.write("image_height", 720)
+    storage.write("calibration_time", 'Tue 22 Nov, 5 o\'clock: "early"')
+    storage.writeComment("flags: +fix_aspectRatio", append=False)
+    storage.write("per_view_reprojection_errors", np.array([[0.25, np.nan, np.inf]]))
+    storage.write("image_points", np.ones((2, 4, 2), np.float32))
     storage.write("fisheye_model", fisheye)
     storage.write("camera_matrix", CAMERA.intrinsics.matrix)
     storage.write("distortion_coefficients", np.array([coefficients]).T)
@@ -219,7 +231,19 @@ distortion_coefficients: !!opencv-matrix
         ("a.yaml", ROS, (ROS, "- 1"), "holds no keys"),
         ("a.yml", OPENCV, ("image_height: 480\n", ""), "no image_height"),
         ("a.yml", OPENCV, ("camera_matrix", "matrix"), "looked for camera_matrix, Camera_Matrix"),
+        ("a.yaml", ROS, ("plumb_bob", "[a]"), r"distortion_model \['a'\]; known are plumb_bob"),
         ("a.yml", OPENCV, ("rows: 5", "rows: [5"), "not OpenCV's YAML"),
+        ("a.yml", OPENCV, ("-0.3", "x"), "distortion_coefficients.data = 'x': must be a number"),
+        ("a.yml", OPENCV, ("rows: 5", "rows: 4"), "4 rows of 1 numbers, but its data holds 5"),
+        ("a.yml", OPENCV, ("cols: 3", "cols: 2147483648"), "but its data holds 9"),
+        ("a.yml", OPENCV, ("   cols: 3\n", ""), "camera_matrix must be a matrix of OpenCV: rows, "),
+        ("a.yml", OPENCV, ("640", '""'), "image_width = '': must be a number"),
+        ("a.yml", OPENCV, ("480", "[]"), r"image_height = \[\]: must be a number"),
+        ("a.yml", OPENCV, ("480", "1e18"), "must be a whole number of pixels, 1 to 65535"),
+        ("a.txt", KITTI_RAW, ("1.242000e+03", "nan"), "S_rect_02 = nan: must be a whole number"),
+        ("a.txt", KITTI_RAW, ("7.215377e+02", "x"), "P_rect_02 = 'x': must be a number"),
+        ("a.txt#K_02", KITTI_RAW, ("D_02", "D_2"), "no line D_02"),
+        ("a.txt#P2,0x376", KITTI_ODOMETRY, ("", ""), "width = 0: must be a whole number"),
         ("a.txt#P_rect_07", KITTI_RAW, ("", ""), "known are K_02, P_rect_02, P_rect_03"),
         ("a.txt", KITTI_ODOMETRY, ("", ""), r"no size of the pictures .*#P2,1241x376"),
         ("a.txt#P2,wide", KITTI_ODOMETRY, ("", ""), "must be like 1241x376"),
@@ -233,6 +257,26 @@ def test_wrong_files_of_others_are_told_too(tmp_path, name, text, change, says):
     (tmp_path / name.partition("#")[0]).write_text(text.replace(*change, 1))
     with pytest.raises(CalibrationError, match=rf"{name.partition('#')[0]}: .*{says}"):
         load_camera(tmp_path / name)
+
+
+def test_a_picture_may_have_any_shape(tmp_path):
+    path = tmp_path / "line.toml"
+    path.write_text(dump_camera(CAMERA).replace("1280", "1").replace("640.5", "0.5"))
+    assert load_camera(path).intrinsics.width_px == 1
+
+
+def test_a_fisheye_that_sees_nothing_is_told(tmp_path):
+    path, fisheye = tmp_path / "camera.toml", Distortion("fisheye", (-30.0, 0.0, 0.0, 0.0))
+    path.write_text(dump_camera(Camera(CAMERA.intrinsics, fisheye)))
+    with pytest.raises(CalibrationError, match=r"leave 9\d% of the picture without a ray"):
+        load_camera(path)
+
+
+def test_exponents_are_written_as_every_language_does(tmp_path):
+    (tmp_path / "a.yaml").write_text(ROS.replace("0.001,", "1e-05,"))
+    assert load_camera(tmp_path / "a.yaml").distortion.coefficients[2] == 1e-5
+    (tmp_path / "a.yml").write_text(OPENCV.replace("0.001,", "1e-05,"))
+    assert load_camera(tmp_path / "a.yml").distortion.coefficients[2] == 1e-5
 
 
 def test_a_file_that_is_no_text_or_too_large_is_told(tmp_path):

@@ -12,7 +12,8 @@ from __future__ import annotations
 
 import re
 
-from cloudypoints.calibration.numbers import lens, pinhole
+from cloudypoints.calibration.numbers import lens, numbers, pinhole, size
+from cloudypoints.calibration.yaml import as_numbers
 from cloudypoints.errors import CalibrationError
 from cloudypoints.geometry import Camera, Mount
 from cloudypoints.lens import Distortion
@@ -32,40 +33,40 @@ def parse_kitti(text: str, entry: str, mount: Mount) -> Camera:
     if name not in known:
         raise CalibrationError(f"no entry {name}; known are {', '.join(known)}")
     width_px, height_px = _size(entries, name, stated_size)
-    values = entries[name]
+    values = _values(entries, name)
     if name.startswith("P") and len(values) != 12:
         raise CalibrationError(f"{name} has {len(values)} numbers: a projection has 12")
     matrix = values if name.startswith("K") else (*values[:3], *values[4:7], *values[8:11])
     distortion = Distortion()
     if name.startswith("K"):
-        distortion = lens(f"D_{name[2:]}", entries.get(f"D_{name[2:]}", ()))
+        distortion = lens(f"D_{name[2:]}", _values(entries, f"D_{name[2:]}"))
     intrinsics = pinhole(name, width_px, height_px, matrix)
     return Camera(intrinsics, distortion, mount, calibration="file")
 
 
-def _entries(text: str) -> dict[str, tuple[float, ...]]:
-    """Each line's numbers by its key; lines of words (the date) are left out."""
-    entries = {}
-    for line in text.splitlines():
-        key, _, values = line.partition(":")
-        try:
-            entries[key.strip()] = tuple(float(value) for value in values.split())
-        except ValueError:
-            continue
-    return entries
+def _entries(text: str) -> dict[str, list[str]]:
+    """Each line's words by its key."""
+    lines = (line.partition(":") for line in text.splitlines())
+    return {key.strip(): words.split() for key, _, words in lines}
 
 
-def _size(entries: dict[str, tuple[float, ...]], name: str, stated_size: str) -> tuple[int, int]:
+def _values(entries: dict[str, list[str]], key: str) -> tuple[float, ...]:
+    if key not in entries:
+        raise CalibrationError(f"no line {key}: …, which the camera needs; the file is not whole")
+    return numbers(key, as_numbers(entries[key]))
+
+
+def _size(entries: dict[str, list[str]], name: str, stated_size: str) -> tuple[int, int]:
     """Width and height in pixels: stated behind the entry, or in the file."""
     if stated_size:
         stated = re.fullmatch(r"(\d+)[x×](\d+)", stated_size)
         if stated is None:
             raise CalibrationError(f"size {stated_size!r}: must be like 1241x376")
-        return int(stated[1]), int(stated[2])
+        return size("width", float(stated[1])), size("height", float(stated[2]))
     key = name.replace("P_rect", "S_rect").replace("K", "S")
     if len(entries.get(key, ())) != 2:
         raise CalibrationError(
             f"no size of the pictures in it: name it behind the entry, #{name},1241x376"
         )
-    width_px, height_px = entries[key]
-    return int(width_px), int(height_px)
+    width_px, height_px = _values(entries, key)
+    return size(key, width_px), size(key, height_px)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import reprlib
 from collections.abc import Sequence
 from typing import Any
 
@@ -10,12 +11,17 @@ from cloudypoints.errors import CalibrationError
 from cloudypoints.geometry import Intrinsics
 from cloudypoints.lens import Distortion
 
+_MOST_PX = 65_535  # of a side: no picture file of the usual kinds has more
+
 
 def number(key: str, value: Any) -> float:
     """A number, and not a bool. Raises CalibrationError."""
     if isinstance(value, bool) or not isinstance(value, int | float):
-        raise CalibrationError(f"{key} = {value!r}: must be a number")
-    return float(value)
+        raise CalibrationError(f"{key} = {reprlib.repr(value)}: must be a number")
+    try:
+        return float(value)
+    except OverflowError as error:
+        raise CalibrationError(f"{key} = {reprlib.repr(value)}: far too large") from error
 
 
 def numbers(key: str, values: Any) -> tuple[float, ...]:
@@ -26,10 +32,12 @@ def numbers(key: str, values: Any) -> tuple[float, ...]:
 
 
 def size(key: str, value: Any) -> int:
-    """A number of pixels. Raises CalibrationError."""
+    """The width or height of a picture in pixels. Raises CalibrationError."""
     pixels = number(key, value)
-    if not (math.isfinite(pixels) and pixels == int(pixels)):
-        raise CalibrationError(f"{key} = {value!r}: must be a whole number of pixels")
+    if not (1 <= pixels <= _MOST_PX and pixels.is_integer()):
+        raise CalibrationError(
+            f"{key} = {pixels:g}: must be a whole number of pixels, 1 to {_MOST_PX}"
+        )
     return int(pixels)
 
 
@@ -37,6 +45,8 @@ def pinhole(key: str, width_px: int, height_px: int, matrix: Sequence[float]) ->
     """The intrinsics in a camera matrix (3, 3), row by row. Raises CalibrationError."""
     if len(matrix) != 9:
         raise CalibrationError(f"{key} has {len(matrix)} numbers: a camera matrix has 9")
+    if not all(map(math.isfinite, matrix)):
+        raise CalibrationError(f"{key} holds {tuple(matrix)}: all must be finite")
     fx, skew, cx, _, fy, cy, *_ = matrix
     if fx == 0:
         raise CalibrationError(f"{key} is zero: this camera was never calibrated")

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import reprlib
 from collections.abc import Mapping
 from typing import Any
 
 from cloudypoints.calibration.numbers import lens, numbers, pinhole, size
-from cloudypoints.errors import CalibrationError, MissingExtra
+from cloudypoints.calibration.yaml import as_number, as_numbers, document
+from cloudypoints.errors import CalibrationError
 from cloudypoints.geometry import Camera, Mount
 from cloudypoints.lens import Distortion
 
@@ -29,13 +31,13 @@ _ROS = {
 
 def parse_camera_info(text: str, mount: Mount) -> Camera:
     """The camera of the unrectified pictures (K and D). Raises CalibrationError, MissingExtra."""
-    document = _document(text)
+    info = document(text, "YAML")
     width_px, height_px = (
-        size(key, _entry(document, key)) for key in ("image_width", "image_height")
+        size(key, as_number(_entry(info, key))) for key in ("image_width", "image_height")
     )
-    matrix = numbers("camera_matrix.data", _data(document, "camera_matrix"))
+    matrix = _data(info, "camera_matrix")
     intrinsics = pinhole("camera_matrix.data", width_px, height_px, matrix)
-    return Camera(intrinsics, _lens(document), mount, calibration="file")
+    return Camera(intrinsics, _lens(info), mount, calibration="file")
 
 
 def dump_camera_info(camera: Camera, name: str) -> str:
@@ -63,42 +65,29 @@ def _matrix(key: str, rows: int, values: list[float]) -> list[str]:
     return [f"{key}:", f"  rows: {rows}", f"  cols: {len(values) // rows}", f"  data: {values}"]
 
 
-def _document(text: str) -> Mapping[str, Any]:
-    try:
-        import yaml
-    except ImportError as error:
-        raise MissingExtra("reading camera_info YAML", "node") from error
-    try:
-        document = yaml.safe_load(text)
-    except (yaml.YAMLError, RecursionError) as error:
-        raise CalibrationError(f"not YAML: {' '.join(str(error).split())}") from error
-    if not isinstance(document, dict):
-        raise CalibrationError("not a camera_info file: it holds no keys")
-    return document
-
-
-def _lens(document: Mapping[str, Any]) -> Distortion:
-    stated = str(document.get("distortion_model") or "")
-    model = _OURS.get(stated)
-    if model is None:
-        raise CalibrationError(
-            f"distortion_model {stated!r}; known are {', '.join(name for name in _OURS if name)}"
-        )
+def _lens(info: Mapping[str, Any]) -> Distortion:
+    stated = info.get("distortion_model", "")
+    if not isinstance(stated, str) or stated not in _OURS:
+        known = ", ".join(name for name in _OURS if name)
+        raise CalibrationError(f"distortion_model {reprlib.repr(stated)}; known are {known}")
+    model = _OURS[stated]
     if model == "none":
         return Distortion()
-    key = "distortion_coefficients.data"
-    coefficients = numbers(key, _data(document, "distortion_coefficients"))
-    return Distortion(model, coefficients) if model == "fisheye" else lens(key, coefficients)
+    key = "distortion_coefficients"
+    coefficients = _data(info, key)
+    if model == "fisheye":
+        return Distortion(model, coefficients)
+    return lens(f"{key}.data", coefficients)
 
 
-def _data(document: Mapping[str, Any], key: str) -> Any:
-    matrix = _entry(document, key)
+def _data(info: Mapping[str, Any], key: str) -> tuple[float, ...]:
+    matrix = _entry(info, key)
     if not isinstance(matrix, dict) or "data" not in matrix:
         raise CalibrationError(f"{key} must hold rows, cols and data")
-    return matrix["data"]
+    return numbers(f"{key}.data", as_numbers(matrix["data"]))
 
 
-def _entry(document: Mapping[str, Any], key: str) -> Any:
-    if key not in document:
+def _entry(info: Mapping[str, Any], key: str) -> Any:
+    if key not in info:
         raise CalibrationError(f"no {key}: not a camera_info file of ROS")
-    return document[key]
+    return info[key]

@@ -26,7 +26,7 @@ def parse_camera(text: str, mount: Mount) -> Camera:
     """The camera of a TOML text; `mount` holds for what it leaves out. Raises CalibrationError."""
     try:
         document = tomllib.loads(text)
-    except (tomllib.TOMLDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:
         raise CalibrationError(f"not TOML: {error}") from error
     return _camera_from(document, mount)
 
@@ -86,8 +86,10 @@ def _mount_from(section: dict[str, Any], mount: Mount) -> Mount:
 
 
 def _refuse_unknown(section: str, content: Any) -> None:
-    if section not in _KNOWN or not isinstance(content, dict):
+    if section not in _KNOWN:
         raise CalibrationError(f"unknown [{section}]; known are {', '.join(_KNOWN)}")
+    if not isinstance(content, dict):
+        raise CalibrationError(f"{section} must be a table: [{section}] and its keys below it")
     unknown = [key for key in content if key not in _KNOWN[section]]
     if unknown:
         raise CalibrationError(
