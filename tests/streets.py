@@ -31,7 +31,7 @@ from cloudypoints.messages import (
     Status,
 )
 from cloudypoints.publisher import Publisher
-from cloudypoints.timing import utc_ns
+from cloudypoints.timing import Rate, utc_ns
 from desktop import Desktop
 
 PINK, ORANGE = (200, 40, 120), (250, 140, 20)
@@ -102,6 +102,7 @@ class Told:
     captured_ns: int = 0
     ended: Exception | None = None
     endpoint: str = "tcp://127.0.0.1:5556"
+    period_s: float = 0.0  # that is usual; 0 for unknown
 
     @property
     def topics(self) -> list[str]:
@@ -112,7 +113,13 @@ class Told:
 
     def health(self, topic: str) -> Health:
         captured_ns = self.captured_ns or utc_ns()
-        return Health("cloud", "front", received=1, lost=3, captured_ns=captured_ns)
+        health = Health("cloud", "front", received=1, lost=3, captured_ns=captured_ns)
+        clock = Clock()
+        health.rate = Rate(clock=clock)
+        for _ in range(3 if self.period_s else 0):
+            health.rate.tick()
+            clock.now_s += self.period_s
+        return health
 
     def read(self, timeout_s: float | None = None) -> Message:
         raise self.ended or NoMessage("nothing new")

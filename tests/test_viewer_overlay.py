@@ -91,7 +91,7 @@ def whole_overlay(width_px=1280):
     clock.now_s += 3
     overlay.say(feeds, clock(), width_px)
     overlay.tell("61,440 points", "depth", PLAYING, width_px)
-    overlay.show(feed)
+    overlay.show(feed, feed.seen_s)
     return overlay
 
 

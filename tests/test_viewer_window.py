@@ -242,9 +242,11 @@ def test_a_paused_recording_stays_in_its_colours(desktop, viewer, endpoint):
 
 
 def test_an_old_cloud_is_not_shown_as_live_and_a_restarted_node_is(desktop, viewer, endpoint):
-    with Street(endpoint):
+    with Street(endpoint, whole=True):
         desktop.wait_for(shows(PINK), "the pink wall")
+        desktop.wait_for(lambda picture: pixels_of(picture, ORANGE) > 20_000, "the picture")
     desktop.wait_for(lambda picture: pixels_of(picture, PINK) == 0, "no pink")
+    desktop.wait_for(lambda picture: pixels_of(picture, ORANGE) == 0, "a grey picture")
     desktop.wait_for(
         lambda picture: len(desktop.windows("CloudyPoints: no data for")) > 0, "the silence's title"
     )

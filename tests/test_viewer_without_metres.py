@@ -62,7 +62,7 @@ def test_what_a_model_without_metres_gives_is_seen_large_and_named(said, panels,
     assert "scale" not in told
     overlay = Overlay()
     overlay.say(feeds, feed.seen_s, 1280)
-    overlay.show(feed)
+    overlay.show(feed, feed.seen_s)
     places = overlay.places(*SIZE_PX)
     assert {*panels, "remark", "strip"} == set(places)
     taken = np.zeros(SIZE_PX[::-1], int)
@@ -76,7 +76,7 @@ def test_in_a_small_window_the_pictures_are_as_small_as_they_must(size_px):
     feed, feeds = without_cloud(relative=RELATIVE, image=IMAGE)
     overlay = Overlay(size_px=size_px)
     overlay.say(feeds, feed.seen_s, size_px[0])
-    overlay.show(feed)
+    overlay.show(feed, feed.seen_s)
     places = overlay.places(*size_px)
     assert {"picture", "relative"} <= set(places)
     assert ("remark" in places) == (size_px[0] == 1280)

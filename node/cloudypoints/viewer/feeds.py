@@ -37,8 +37,9 @@ Lead = Cloud | Relative | Mask | Labels | Image
 # What a camera is looked at for, a cloud before anything: not every model gives metres.
 LEADS = ("cloud", "relative", "mask", "labels", "image")
 KINDS = (*LEADS, "depth", "obstacles", "scale", "status")  # what is looked at
-SILENT_S = 1.0  # without a new cloud: what is shown is no longer live
-LATE_S = 1.0  # a cloud this old when it comes is not live either
+SILENT_S = 1.0  # without a new cloud: what is shown is no longer live; longer of a slow model
+LATE_S = 1.0  # a cloud this old when it comes is not live either; the same
+_PERIODS, _MOST_SILENT_S = 2, 10.0  # of a slow model: usual periods, and no longer than this
 _REPORT_S = 5.0  # between a cloud and what is said once a second; after it a kind has ended
 
 
@@ -73,9 +74,11 @@ class Feed:
     seen_s: float  # when this was first seen here, monotonic
     late_s: float = LATE_S  # as old as it may be when it comes
     changed: bool = True  # since it was last drawn
+    patience_s: float = SILENT_S  # how long it may be silent, how far apart its messages may be
     silent: bool = False  # as far as it was noticed
     held: bool = False  # by somebody who paused the recording: what is shown is what was wanted
-    kept: Obstacles | None = None  # the last that were no older than the cloud
+    told: Obstacles | None = None  # those of this cloud, the same until the next `take`
+    kept: Obstacles | None = None  # the last of them that were not stale
 
     @property
     def name(self) -> str:
@@ -148,13 +151,26 @@ class Feed:
     @property
     def obstacles(self) -> Obstacles | None:
         """What was in the way then; None once the clouds go on and the obstacles do not."""
-        return self.kept if self.held else self._newest(Obstacles)
+        return self.kept if self.held else self.told
 
-    def keep(self) -> None:
-        """Remember the obstacles of this cloud: a node that is held soon says that it is blind."""
-        newest = self._newest(Obstacles)
-        if newest is not None and newest.state != "stale":
-            self.kept = newest
+    @property
+    def misses_obstacles(self) -> bool:
+        """Whether there are some, but none for this cloud."""
+        topic = f"{KIND_OF[Obstacles]}/{self.camera}"
+        heard = self.source.latest(topic) is not None
+        return heard and self.obstacles is None and self.source.health(topic).age_s < _REPORT_S
+
+    def take(self) -> None:
+        """Once for all that is drawn: what is usual, and the obstacles of this cloud.
+
+        They are remembered: a node that is held soon says that it is blind.
+        """
+        usual_s = self.source.health(self.topic).rate.usual_s  # NaN before the second frame
+        slow_s = min(_PERIODS * usual_s, _MOST_SILENT_S)
+        self.patience_s = slow_s if slow_s > SILENT_S else SILENT_S
+        self.told = self._newest(Obstacles)
+        if self.told is not None and self.told.state != "stale":
+            self.kept = self.told
 
     @property
     def scale(self) -> Scale | None:
@@ -166,13 +182,13 @@ class Feed:
         """How the node does, also while no clouds come."""
         return _said_of_late(self.source, self.camera) or self._newest(Status, _REPORT_S)
 
-    def _newest(self, kind: type[M], within_s: float = SILENT_S) -> M | None:
-        """The newest, unless it was captured so long before or after the cloud."""
+    def _newest(self, kind: type[M], within_s: float = 0.0) -> M | None:
+        """The newest, unless it was captured longer before or after the cloud than is usual."""
         message = self.source.latest(f"{KIND_OF[kind]}/{self.camera}")
         if not isinstance(message, kind):
             return None
         apart_ns = abs(born_ns(message) - born_ns(self.lead))
-        return message if apart_ns <= within_s * NS_PER_S else None
+        return message if apart_ns <= max(within_s, self.patience_s) * NS_PER_S else None
 
     def is_live(self, now_s: float) -> bool:
         """Whether what it shows is the present."""
@@ -180,7 +196,12 @@ class Feed:
             return True
         health = self.source.health(self.topic)
         since_s = now_s - self.seen_s
-        return since_s < SILENT_S and health.age_s - since_s < self.late_s
+        late_s = max(self.late_s, self.patience_s)
+        return since_s < self.patience_s and health.age_s - since_s < late_s
+
+    def is_silent(self, now_s: float) -> bool:
+        """Whether nothing comes any more, though nobody paused it."""
+        return now_s - self.seen_s >= self.patience_s and not self.held
 
 
 class Feeds:
@@ -205,7 +226,7 @@ class Feeds:
             for camera in _cameras(source, LEADS):
                 self._look(index, source, camera)
         for feed in self.all:
-            feed.keep()
+            feed.take()
             self._note_silence(feed)
         return self.all
 
@@ -225,12 +246,15 @@ class Feeds:
         return [source.endpoint for source in self._sources]
 
     @property
-    def silent_s(self) -> float:
-        """For how long nothing new has come from any camera; 0 where that is what was wanted."""
-        if any(feed.held for feed in self.all):
-            return 0.0
-        newest_s = max((feed.seen_s for feed in self._feeds.values()), default=self._began_s)
-        return self._clock() - newest_s
+    def silent(self) -> list[tuple[Feed, float]]:
+        """Those of which nothing comes any more, and for how many seconds."""
+        now_s = self._clock()
+        return [(feed, now_s - feed.seen_s) for feed in self.all if feed.is_silent(now_s)]
+
+    @property
+    def waited_s(self) -> float:
+        """Since these feeds were made."""
+        return self._clock() - self._began_s
 
     @property
     def without_cloud(self) -> list[Status]:
@@ -260,7 +284,7 @@ class Feeds:
     def _note_silence(self, feed: Feed) -> None:
         """Log that nothing comes any more, and that something does."""
         silent_s = self._clock() - feed.seen_s
-        silent = silent_s >= SILENT_S and not feed.held
+        silent = feed.is_silent(self._clock())
         if silent != feed.silent:
             words = f"silent for {silent_s:.1f} s" if silent else "heard again"
             log.info("%s: %s is %s", feed.source.endpoint, feed.topic, words)

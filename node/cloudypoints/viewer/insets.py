@@ -56,6 +56,7 @@ from cloudypoints.picture.panels import (
     draw_relative,
 )
 from cloudypoints.viewer.feeds import Feed
+from cloudypoints.viewer.points import BRIGHTNESS, OLD_LIGHT
 from cloudypoints.viewer.words import KEYS, Fact
 
 ROW_PX, FOOT_PX = 42, 26  # heights of a camera's row in the strip, of the foot
@@ -68,6 +69,7 @@ _LEGEND_PX = (300, 40)
 _HELP_PX = (470, 26)  # width, height of a line
 _VALUE = Style(15, TEXT, 550)
 _LOUD, _CALM = Style(24, BAD, 650), Style(18, WARN, 550)
+_Panel = tuple[str, tuple[int, ...], Callable[[Canvas], None]]  # name, shape, how it is drawn
 _DEPTH_TICKS_M, _HEIGHT_TICKS_M = (2, 5, 10, 20, 40, 80), (0, 1, 2, 3, 4)
 
 
@@ -94,25 +96,29 @@ def foot(words: str, width_px: int, play: PlayState | None) -> Canvas:
     return canvas
 
 
-def pictures(feed: Feed, room: Box) -> list[tuple[str, Canvas]]:
+def pictures(feed: Feed, room: Box, *, live: bool = True) -> list[tuple[str, Canvas]]:
     """What lies on the camera's grid, as far as it has come; where there are no points, as large as
-    all of it fits into the room.
+    all of it fits into the room; grey, without obstacles, unless live.
 
     Its picture, the nearest obstacle marked and the foreground tinted, nearness without metres,
     depth; foreground and categories where they are not seen otherwise.
     """
-    panels = _panels(feed)
+    panels = _panels(feed, live=live)
     aspects = [shape[0] / max(1, shape[1]) for _, shape, _ in panels]
     width = PANEL_PX if feed.cloud is not None else _wide_px(aspects, room)
-    return [(name, _picture(shape, width, draw)) for name, shape, draw in panels]
+    drawn = [(name, _picture(shape, width, draw)) for name, shape, draw in panels]
+    return drawn if live else [(name, _greyed(canvas)) for name, canvas in drawn]
 
 
-def _panels(feed: Feed) -> list[tuple[str, tuple[int, ...], Callable[[Canvas], None]]]:
+def _panels(
+    feed: Feed, *, live: bool
+) -> list[tuple[str, tuple[int, ...], Callable[[Canvas], None]]]:
     """Name, shape of what is shown, and how that is drawn."""
     image, mask, relative, depth = feed.image, feed.mask, feed.relative, feed.depth
-    found: list[tuple[str, tuple[int, ...], Callable[[Canvas], None]]] = []
+    found: list[_Panel] = []
     if image is not None:
-        camera = partial(draw_camera, image=image, obstacles=feed.obstacles, mask=mask)
+        shown = feed.obstacles if live else None
+        camera = partial(draw_camera, image=image, obstacles=shown, mask=mask)
         found.append(("picture", image.picture.shape, camera))
     elif mask is not None:
         found.append(("mask", mask.mask.shape, partial(draw_mask, mask=mask, image=None)))
@@ -254,6 +260,13 @@ def _picture(shape: tuple[int, ...], width: int, draw: Callable[[Canvas], None])
         fill(canvas, PANEL)
     canvas[[0, -1]] = canvas[:, [0, -1]] = LINE
     return canvas
+
+
+def _greyed(canvas: Canvas) -> Canvas:
+    """A panel of what is no longer live: as the points, grey, and dark but for the words below."""
+    light = np.full((len(canvas), 1), OLD_LIGHT)
+    light[-_PANEL_FOOT_PX:] = 1
+    return np.repeat((canvas @ BRIGHTNESS * light).astype(np.uint8)[..., None], 3, axis=2)
 
 
 def _every(array: Array) -> Array:

@@ -103,7 +103,7 @@ class Offscreen:
         self._overlay.say(self.feeds, now_s, width_px)
         words = f"{words}, {self._film.look.view} view"
         self._overlay.tell(words, self._stage.mode, None, width_px)
-        self._overlay.show(feeds[0] if feeds else None)
+        self._overlay.show(feeds[0] if feeds else None, now_s)
 
     def _place_eye(self) -> NDArray[np.float64]:
         """Put it where the view wants it; projection times view, (4, 4)."""

@@ -54,13 +54,14 @@ class Overlay:
         """The same as `show`, but no more often than people see in a small picture."""
         if now_s - self.shown_s >= _PICTURES_S:
             self.shown_s = now_s
-            self.show(feed)
+            self.show(feed, now_s)
 
-    def show(self, feed: Feed | None) -> None:
+    def show(self, feed: Feed | None, now_s: float) -> None:
         """Bring the pictures of this camera up to date."""
         scene = self.scene(*self.size_px).inset(_MARGIN_PX)
         shown = feed if self.pictures_on else None
-        found = {} if shown is None else dict(insets.pictures(shown, scene))
+        live = feed is not None and feed.is_live(now_s)
+        found = {} if shown is None else dict(insets.pictures(shown, scene, live=live))
         self.points_there = shown is None or shown.cloud is not None
         for name in PANELS:
             self._put(name, found.get(name))

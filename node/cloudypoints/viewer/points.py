@@ -19,8 +19,8 @@ from cloudypoints.picture.canvas import drawing
 Floats = NDArray[np.float32]
 Matrix = NDArray[np.float64]  # (4, 4)
 
-_BRIGHTNESS = np.array([0.30, 0.59, 0.11], np.float32)  # of red, green, blue
-_OLD_LIGHT = np.float32(0.35)  # how bright a cloud is that is no longer live
+BRIGHTNESS = np.array([0.30, 0.59, 0.11], np.float32)  # of red, green, blue
+OLD_LIGHT = np.float32(0.35)  # how bright a cloud is that is no longer live
 
 
 def thinned(points: Array, budget: int) -> Array:
@@ -57,7 +57,7 @@ def write_colours(colours: Colours, live: bool, shares: Floats) -> None:
     """From 0 to 1, (N, 3); of what is no longer live its brightness alone, and little of that."""
     np.multiply(colours, np.float32(1 / 255), out=shares)
     if not live:
-        shares[:] = (shares @ _BRIGHTNESS * _OLD_LIGHT)[:, None]
+        shares[:] = (shares @ BRIGHTNESS * OLD_LIGHT)[:, None]
 
 
 def by_picture(points: Array, vehicle_from_camera: Matrix) -> Colours:

@@ -278,13 +278,13 @@ class Window:
 
     def _next_camera(self) -> None:
         self._selected += 1
-        self._overlay.show(self._feed)
+        self._overlay.show(self._feed, self._clock())
         self._look_again()
         self._say()
 
     def _switch_pictures(self) -> None:
         self._overlay.pictures_on = not self._overlay.pictures_on
-        self._overlay.show(self._feed)
+        self._overlay.show(self._feed, self._clock())
         self._say()
 
     def _switch_keys(self) -> None:

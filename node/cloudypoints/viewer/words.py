@@ -50,15 +50,18 @@ class Fact:
 
 def notice(feeds: Feeds) -> str:
     """What must not be overlooked: that nothing comes. Empty while all is well."""
-    silent_s = feeds.silent_s
-    if silent_s < SILENT_S:
+    silent = feeds.silent
+    if silent and len(silent) == len(feeds.all):
+        return f"no data for {min(silent_s for _, silent_s in silent):.0f} s"
+    if silent:
+        said = [f"{feed.camera}: no data for {silent_s:.0f} s" for feed, silent_s in silent]
+        return _cut("; ".join(said), _NOTICE_CHARS)
+    if feeds.all or feeds.waited_s < SILENT_S:
         return ""
-    if feeds.all:
-        return f"no data for {silent_s:.0f} s"
     if feeds.without_cloud:
         reasons = "; ".join(_why_no_cloud(status) for status in feeds.without_cloud)
         return _cut(reasons, _NOTICE_CHARS)
-    return f"waiting for {', '.join(feeds.endpoints)}: no data for {silent_s:.0f} s"
+    return f"waiting for {', '.join(feeds.endpoints)}: no data for {feeds.waited_s:.0f} s"
 
 
 def remark(feeds: Feeds) -> str:
@@ -90,11 +93,10 @@ def _why_no_cloud(status: Status) -> str:
 
 def facts(feed: Feed, now_s: float) -> list[Fact]:
     """One camera, what matters most first; a silent one says only for how long it has been so."""
-    silent_s = now_s - feed.seen_s
-    if silent_s >= SILENT_S and not feed.held:
+    if feed.is_silent(now_s):
         return [
             Fact("camera", feed.camera, BAD),
-            Fact("state", f"no data for {silent_s:.0f} s", BAD),
+            Fact("state", f"no data for {now_s - feed.seen_s:.0f} s", BAD),
             *([] if feed.status is None else [_source_fact(feed.status)]),
         ]
     live = feed.is_live(now_s)
@@ -108,7 +110,7 @@ def facts(feed: Feed, now_s: float) -> list[Fact]:
     return [
         Fact("camera", feed.camera, GOOD if live else BAD),
         *([Fact("state", "paused", WARN)] if feed.held else timing),
-        *_obstacle_facts(feed),
+        *_obstacle_facts(feed, live=live),
         Fact("lost", f"{lost}", WARN if lost else GOOD),
         _scale_fact(feed),
         *([] if status is None else _status_facts(status)),
@@ -126,11 +128,14 @@ def _scale_fact(feed: Feed) -> Fact:
     return Fact("scale", feed.header.scale, state_colour(feed.header.scale))
 
 
-def _obstacle_facts(feed: Feed) -> list[Fact]:
-    """Whether the obstacles may be trusted, and why not."""
+def _obstacle_facts(feed: Feed, *, live: bool) -> list[Fact]:
+    """Whether the obstacles may be trusted, and why not; or why none are shown."""
     obstacles = feed.obstacles
     if obstacles is None:
-        return []
+        missing = [Fact("obstacles", "none for this cloud", WARN)]
+        return missing if feed.misses_obstacles else []
+    if not live:
+        return [Fact("obstacles", "none while late", WARN)]
     reason = f": {obstacles.reason}" if obstacles.reason else ""
     words = f"{obstacles.state}{reason}"
     return [Fact("obstacles", _cut(words, _REASON_CHARS), state_colour(obstacles.state))]
