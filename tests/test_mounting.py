@@ -265,7 +265,7 @@ def gate(tmp_path):
 
 
 def test_the_command_writes_a_camera_that_the_node_reads_and_a_picture(gate, tmp_path, capsys):
-    out = tmp_path / "gate.toml"
+    out = tmp_path / "mounted.toml"
     marks = [
         f"--mark={u:.2f},{v:.2f}={x},{y}"
         for (u, v), (x, y) in zip(marked().tolist(), PLACES_M.tolist(), strict=True)
@@ -297,7 +297,14 @@ def test_the_command_takes_a_horizon(gate, tmp_path, capsys):
         (["--mark", "412,633"], 2, "marks are U,V=X,Y"),
         (["--distances", *"123456", "--height", "1"], 2, "give four --mark"),
         ([], 2, "a drive alone does not tell the height"),
-        (["--speed", "-3"], 2, "must be above 0"),
+        (["--speed", "-3"], 2, "--speed -3 m/s: must be above 0 and below 150 m/s"),
+        (["--height", "-1"], 2, "--height -1 m: must be above 0 and below 1000 m"),
+        (["--height", "nan"], 2, "--height nan m: must be above 0"),
+        (["--hfov", "500", "--height", "1.3"], 2, "--hfov 500 °: must be above 1 and below 170"),
+        (["--horizon", "1,2", "3,4", "--height", "0"], 2, "--height 0 m: must be above 0"),
+        (["--horizon", "-3,301", "700,301", "--height", "2"], 1, "point (-3, 301) is outside"),
+        (["--mark", "1.2.3,4=1,2"], 2, "must be like 412,633=4,1.5"),
+        (["--mark", "-3,400=3,1"], 1, "1 marks: four or more"),
         (["--height", "1.3"], 1, "0 pairs of pictures"),
     ],
 )
@@ -306,6 +313,22 @@ def test_what_cannot_be_is_one_line(gate, arguments, code, says, tmp_path, capsy
     line = capsys.readouterr().err.strip().splitlines()[-1]
     assert line.startswith("cloudypoints: ")
     assert says in line
+
+
+@pytest.mark.parametrize(
+    ("output", "says"),
+    [("gate.toml", "would replace the one that is looked at"), ("gate.png", "ends in .toml")],
+)
+def test_the_picture_that_is_looked_at_is_not_written_over(gate, output, says, tmp_path, capsys):
+    before = (tmp_path / "gate.png").read_bytes()
+    assert main([*gate, "--height", "6", "-o", str(tmp_path / output)]) == 2
+    assert says in capsys.readouterr().err
+    assert (tmp_path / "gate.png").read_bytes() == before
+
+
+def test_a_folder_without_pictures_is_one_line(tmp_path, capsys):
+    assert main(["mount", str(tmp_path), "--height", "1.3"]) == 1
+    assert capsys.readouterr().err.startswith(f"cloudypoints: {tmp_path}: ")
 
 
 def test_a_calibration_of_another_aspect_is_one_line(gate, tmp_path, capsys):

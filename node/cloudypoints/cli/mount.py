@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from cloudypoints.cli.options import time_s
-from cloudypoints.errors import ConfigError, MissingExtra, SourceEnded
+from cloudypoints.errors import ConfigError, MissingExtra, SourceEnded, SourceError
 
 if TYPE_CHECKING:
     from cloudypoints.capture import Frame
@@ -42,6 +42,12 @@ left of where the camera's foot shall be counted from. Distances are 1-2 1-3 1-4
 """
 
 
+# What the camera may be told to be: above, below, unit.
+_RANGES = {"hfov": (1, 170, "°"), "height": (0, 1000, "m"), "speed": (0, 150, "m/s")}
+_PIXEL = re.compile(r"(-?\d+(?:\.\d*)?),(-?\d+(?:\.\d*)?)")
+_NEGATIVE = re.compile(r"-[\d.]")  # begins the value of an argument, and no option
+
+
 def add(commands: Any) -> None:
     """Add the command to the parser."""
     parser = commands.add_parser(
@@ -55,7 +61,9 @@ def add(commands: Any) -> None:
     parser.add_argument("--hfov", type=float, metavar="DEG", help="without one: the field of view")
     parser.add_argument("--speed", type=float, metavar="M/S", help="of the drive, if it was steady")
     parser.add_argument("--height", type=float, metavar="M", help="measured with a rule")
-    parser.add_argument("--horizon", type=_pixel, nargs="+", metavar="U,V", help="points on it")
+    parser.add_argument(
+        "--horizon", type=_pixel, nargs="+", action="extend", metavar="U,V", help="points on it"
+    )
     parser.add_argument(
         "--mark", action="append", metavar="U,V[=X,Y]", help="a point on the ground"
     )
@@ -70,6 +78,7 @@ def add(commands: Any) -> None:
         "-o", "--output", type=Path, default=Path("camera.toml"), metavar="FILE",
         help="the whole camera, and beside it a picture with the ground drawn on (camera.toml)",
     )  # fmt: skip
+    parser._negative_number_matcher = _NEGATIVE  # that of argparse knows no -3,301
     parser.set_defaults(command=mount)
 
 
@@ -83,7 +92,9 @@ def mount(options: argparse.Namespace) -> int:
         raise MissingExtra("cloudypoints mount", "node") from error
     _check_choice(options)
     with closing(_frames(options)) as frames:
-        first = next(frames)
+        first = next(frames, None)
+        if first is None:
+            raise SourceError(f"{options.source}: there is no picture in it")
         camera = _camera(options, first)
         estimate = _estimate(options, camera, itertools.chain([first], frames))
     found = replace(camera, mount=estimate.mount)
@@ -100,6 +111,7 @@ def mount(options: argparse.Namespace) -> int:
 
 def _check_choice(options: argparse.Namespace) -> None:
     """Raises ConfigError for arguments that contradict each other or leave the height open."""
+    _check_values(options)
     if options.horizon and options.mark:
         raise ConfigError("mount: --horizon and --mark are two ways; choose one")
     if options.distances and not options.mark:
@@ -113,8 +125,24 @@ def _check_choice(options: argparse.Namespace) -> None:
             "mount: a drive alone does not tell the height; give --speed M/S (steady), "
             "--height M (a rule) or --model FILE (metric depth)"
         )
-    if options.speed is not None and not 0 < options.speed < 150:
-        raise ConfigError(f"mount: speed {options.speed} m/s must be above 0 and below 150")
+
+
+def _check_values(options: argparse.Namespace) -> None:
+    """Raises ConfigError for one argument that cannot be, whatever the others say."""
+    for name, (low, high, unit) in _RANGES.items():
+        value = getattr(options, name)
+        if value is not None and not low < value < high:
+            raise ConfigError(
+                f"mount: --{name} {value:g} {unit}: must be above {low} and below {high} {unit}"
+            )
+    if options.output.suffix.lower() != ".toml":
+        raise ConfigError(f"mount: -o {options.output}: the file of a camera ends in .toml")
+    picture = options.output.with_suffix(".png")
+    if picture.resolve() == Path(options.source).resolve():
+        raise ConfigError(
+            f"mount: beside {options.output} the picture {picture} is written, which would replace "
+            f"the one that is looked at: choose another -o"
+        )
 
 
 def _frames(options: argparse.Namespace) -> Generator[Frame, None, None]:
@@ -234,7 +262,7 @@ def _tell(estimate: Estimate) -> None:
 
 
 def _pixel(text: str) -> tuple[float, float]:
-    match = re.fullmatch(r"(-?[\d.]+),(-?[\d.]+)", text)
+    match = _PIXEL.fullmatch(text)
     if match is None:
         raise argparse.ArgumentTypeError(f"{text!r}: must be like 412,633")
     return float(match[1]), float(match[2])
