@@ -14,7 +14,6 @@ from cloudypoints.messages import Cloud, Depth, Image
 from cloudypoints.picture.canvas import ACCENT, GOOD, Box
 from cloudypoints.viewer import insets
 from cloudypoints.viewer.feeds import Feeds
-from cloudypoints.viewer.labels import Label, arranged, seen_at
 from cloudypoints.viewer.overlay import Overlay, composed
 from cloudypoints.viewer.points import MODES
 from cloudypoints.viewer.scenery import ring_labels
@@ -141,38 +140,6 @@ def clip_of(eye_z_m=10.0):
     view = np.diag([1.0, 1.0, 1.0, 1.0])
     view[2, 3] = -eye_z_m
     return np.array([[1, 0, 0, 0], [0, 1, 0, 0], [0, 0, -1, -0.1], [0, 0, -1, 0]]) @ view
-
-
-def test_a_place_is_seen_where_the_eye_projects_it():
-    label = ring_labels()[0]
-    at = replace(label, place_m=(5.0, -5.0, 0.0))
-    #  10 m below the eye, 5 m aside: three quarters of the way to the right and to the bottom
-    assert seen_at(at, clip_of(), (400, 200)) == (300, 150)
-    assert seen_at(replace(at, place_m=(0.0, 0.0, 20.0)), clip_of(), (400, 200)) is None
-    assert seen_at(replace(at, place_m=(math.nan, 0.0, 0.0)), clip_of(), (400, 200)) is None
-
-
-def label_at(x_m, words="8.0 m", above=False):
-    return Label(words, (x_m, 0.0, 0.0), (255, 255, 255), above)
-
-
-def test_of_labels_that_would_lie_over_each_other_the_later_stays():
-    labels = [label_at(0.0), label_at(0.5), label_at(8.0)]
-    boxes = arranged(labels, [(60, 20)] * 3, clip_of(), Box(0, 0, 400, 200), [])
-    #  10 m below the eye, half a metre aside: 10 px from the middle of 400 px
-    assert boxes == [None, Box(180, 90, 60, 20), Box(330, 90, 60, 20)]
-
-
-def test_no_label_lies_where_another_thing_is_or_beyond_the_edge():
-    labels = [label_at(0.0), label_at(9.9), label_at(-9.9)]
-    taken = [Box(150, 80, 60, 60)]
-    boxes = arranged(labels, [(60, 20)] * 3, clip_of(), Box(0, 40, 400, 200), taken)
-    assert boxes == [None, Box(340, 130, 60, 20), Box(0, 130, 60, 20)]
-
-
-def test_a_label_above_its_place_leaves_it_visible():
-    (box,) = arranged([label_at(0.0, above=True)], [(60, 20)], clip_of(), Box(0, 0, 400, 200), [])
-    assert (box.x, box.y + box.height) == (170, 100)
 
 
 @pytest.mark.parametrize("size_px", [(1280, 720), (1280, 652), (2560, 1304)])

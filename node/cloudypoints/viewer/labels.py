@@ -2,13 +2,26 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from enum import IntEnum
+from itertools import product
 
 import numpy as np
 from numpy.typing import NDArray
 
 from cloudypoints.picture.canvas import Box, Colour
+
+
+class Rank(IntEnum):
+    """Of labels that would lie over each other the highest stays."""
+
+    RING = 0
+    CAMERA = 1
+    ZONE = 2
+    CORRIDOR = 3
+    NEAREST = 4  # moves aside where it has no room, rather than go
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,6 +31,7 @@ class Label:
     words: str
     place_m: tuple[float, float, float]
     colour: Colour
+    rank: Rank = Rank.RING
     above: bool = False  # on the screen, so that what is there stays visible
     quiet: bool = False  # has no ground of its own in a window: where points seldom are
 
@@ -31,11 +45,11 @@ def arranged(
 ) -> list[Box | None]:
     """A box of its size for each label where its place is seen in `frame`; None without room.
 
-    `taken`: where nothing may lie. Of two labels that would lie over each other the later stays.
+    `taken`: where nothing may lie. Of two of one rank the later stays.
     """
     places: list[Box | None] = [None] * len(labels)
     taken = [*taken]
-    for index in reversed(range(len(labels))):
+    for index in sorted(range(len(labels)), key=lambda i: (labels[i].rank, i), reverse=True):
         label, (width, height) = labels[index], sizes_px[index]
         at = seen_at(label, clip_from_vehicle, (frame.width, frame.height))
         if at is None:
@@ -43,10 +57,31 @@ def arranged(
         x = min(max(at[0] - width // 2, 0), max(0, frame.width - width))
         y = min(max(at[1] - (height if label.above else height // 2), 0), frame.height)
         box = Box(frame.x + x, frame.y + y, width, height)
-        if not any(_touch(box, other) for other in taken):
-            places[index] = box
-            taken.append(box)
+        free = _moved(box, frame, taken) if label.rank == Rank.NEAREST else box
+        if free is not None and _is_free(free, taken):
+            places[index] = free
+            taken.append(free)
     return places
+
+
+def _moved(box: Box, frame: Box, taken: Sequence[Box]) -> Box | None:
+    """The free place nearest to this one: itself, or beside what is in its way."""
+    if _is_free(box, taken):
+        return box
+    xs = {box.x, *(other.x - box.width for other in taken), *(o.x + o.width for o in taken)}
+    ys = {box.y, *(other.y - box.height for other in taken), *(o.y + o.height for o in taken)}
+    right, bottom = frame.x + frame.width - box.width, frame.y + frame.height - box.height
+    inside = [
+        Box(x, y, box.width, box.height)
+        for x, y in product(xs, ys)
+        if frame.x <= x <= right and frame.y <= y <= bottom
+    ]
+    inside.sort(key=lambda other: (math.dist((other.x, other.y), (box.x, box.y)), other.y))
+    return next((other for other in inside if _is_free(other, taken)), None)
+
+
+def _is_free(box: Box, taken: Sequence[Box]) -> bool:
+    return not any(_touch(box, other) for other in taken)
 
 
 def seen_at(

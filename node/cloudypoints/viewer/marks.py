@@ -21,7 +21,7 @@ from cloudypoints.picture.canvas import ACCENT, BAD, GOOD, MUTED, TEXT, WARN, Co
 from cloudypoints.picture.dots import lens_of
 from cloudypoints.picture.perspective import polar, sector_half_rad
 from cloudypoints.picture.words import category_name, metres
-from cloudypoints.viewer.labels import Label
+from cloudypoints.viewer.labels import Label, Rank
 from cloudypoints.viewer.points import Matrix
 
 Segments = NDArray[np.float64]  # (N, 2, 3): from, to
@@ -62,19 +62,20 @@ def obstacle_labels(obstacles: Obstacles, foot_m: NDArray[np.float64]) -> list[L
         x_m, y_m, _ = _nearest_foot(obstacles, foot_m)
         place_m = (x_m, y_m, POLE_M)
         colour = _haste_colour(obstacles.nearest_ttc_s)
-        labels.append(Label(nearest_words(obstacles), place_m, colour, above=True))
+        labels.append(Label(nearest_words(obstacles), place_m, colour, Rank.NEAREST, above=True))
     if obstacles.corridor_ttc_s < SOON_S and math.isfinite(obstacles.corridor_m):
         end_m = _corridor_places(obstacles, np.array([obstacles.corridor_m]), 0.0)
         x_m, y_m, z_m = end_m[0].tolist()
         colour = _haste_colour(obstacles.corridor_ttc_s)
-        labels.append(Label(f"in {obstacles.corridor_ttc_s:.1f} s", (x_m, y_m, z_m), colour))
+        words = f"in {obstacles.corridor_ttc_s:.1f} s"
+        labels.append(Label(words, (x_m, y_m, z_m), colour, Rank.CORRIDOR))
     for name, event in obstacles.zone_event.items():
         outline = _outline(obstacles, name)
         x_m, y_m, _ = outline.mean(axis=0)
         words = f"{name}: {event}"
         if math.isfinite(obstacles.zone_distance_m[name]):
             words += f" {metres(obstacles.zone_distance_m[name])}"
-        labels.append(Label(words, (x_m, y_m, 0.0), _ZONE_COLOURS[event]))
+        labels.append(Label(words, (x_m, y_m, 0.0), _ZONE_COLOURS[event], Rank.ZONE))
     return labels
 
 

@@ -15,7 +15,7 @@ import numpy as np
 from cloudypoints.messages import POINT, Array
 from cloudypoints.picture.canvas import NIGHT
 from cloudypoints.viewer.feeds import Feed
-from cloudypoints.viewer.labels import Label
+from cloudypoints.viewer.labels import Label, Rank
 from cloudypoints.viewer.layer import Layer
 from cloudypoints.viewer.marks import Strokes, axes, frustum, obstacle_labels, obstacle_strokes
 from cloudypoints.viewer.points import coloured, thinned, write_colours, write_places
@@ -98,7 +98,7 @@ class Stage:
             self._stands[feed.name] = stand
             self._draw_sets(feed, "camera", [frustum(header, matrix), axes(matrix)])
         x_m, y_m, z_m = matrix[:3, 3].tolist()
-        named = [Label(feed.camera, (x_m, y_m, z_m), _CAMERA_COLOUR, above=True)]
+        named = [Label(feed.camera, (x_m, y_m, z_m), _CAMERA_COLOUR, Rank.CAMERA, above=True)]
         labels = named if len(self._layers) > 1 else []
         strokes: list[Strokes] = []
         if live and obstacles is not None and obstacles.state != "stale":
