@@ -67,6 +67,21 @@ def test_process_says_what_is_done_and_what_is_not(tmp_path, drive, model, capsy
     assert len(summary["digests"][drive]) == 64
 
 
+def test_a_summary_that_is_somebody_elses_is_not_written_over(tmp_path, drive, capsys):
+    (tmp_path / "summary.json").write_text('["mine"]')
+    assert main(["process", drive, "--out", str(tmp_path)]) == 2
+    assert "summary.json lies there already, and is no summary" in capsys.readouterr().err
+    assert (tmp_path / "summary.json").read_text() == '["mine"]'
+
+
+@pytest.mark.parametrize("command", [["process", "--out", "done"], ["verify"]])
+@pytest.mark.parametrize("change", ["ground=1", "camera=3"])
+def test_a_section_without_a_key_cannot_be_set(tmp_path, command, change, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert main([*command, "a.mcap", "--set", change]) == 2
+    assert "names no key; expected SECTION.KEY=VALUE" in capsys.readouterr().err
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_batch_that_is_told_to_end_leaves_no_worker_and_goes_on_another_time(

@@ -19,6 +19,7 @@ import pytest
 from cloudypoints.errors import ConfigError, EndpointError, MissingExtra
 from cloudypoints.processing import Job, Outcome, Pool, jobs_for, load_outcome, process, worker
 from cloudypoints.processing.drive import process_drive
+from cloudypoints.processing.inputs import state_of_source
 from cloudypoints.processing.jobs import keep
 from cloudypoints.recording import Recording
 from cloudypoints.timing import Deadline
@@ -187,6 +188,133 @@ def test_a_drive_or_a_model_that_was_changed_is_done_again(tmp_path, drives, mod
     assert len({before, other_model, key()}) == 3
 
 
+@pytest.fixture
+def kitti(tmp_path) -> Path:
+    """A drive of KITTI's, of twelve pictures."""
+    camera = tmp_path / "2011_09_26" / "drive" / "image_02"
+    (camera / "data").mkdir(parents=True)
+    times = [f"2011-09-26 13:02:{number:02}.0" for number in range(12)]
+    (camera / "timestamps.txt").write_text("\n".join(times))
+    for number in range(12):
+        cv2.imwrite(str(camera / "data" / f"{number:010}.png"), numbered(number, (160, 120)))
+    return camera.parent
+
+
+def test_the_files_of_a_folder_are_what_its_result_hangs_on(tmp_path, kitti, drives, model):
+    folder = Path(drives[1])
+    for drive, picture in ((kitti, kitti / "image_02/data/0000000003.png"), (folder, "3.png")):
+        job = Job(str(drive), tmp_path / "out" / "a.mcap", document(model))
+        before = job.key()
+        assert job.key() == before
+        cv2.imwrite(str(drive / picture), numbered(9, (160, 120)))
+        assert job.key() != before
+
+
+def test_results_beside_the_pictures_change_nothing(tmp_path, drives, model):
+    folder = Path(drives[1])
+    jobs = jobs_for([str(folder)], folder, document(model), {})
+    (first,) = process(jobs, Pool())
+    assert first.ok
+    (again,) = process(jobs, Pool())
+    assert again == first
+
+
+def test_the_working_directory_is_nothing_that_a_result_hangs_on(
+    tmp_path, drives, model, monkeypatch
+):
+    job = Job(drives[0], tmp_path / "a.mcap")
+    before = job.key()
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    assert job.key() == before
+    monkeypatch.setattr("cloudypoints.processing.inputs.embedded_path", lambda: Path(model))
+    assert job.key() != before
+
+
+def test_a_calibration_that_was_changed_is_noticed(tmp_path, drives):
+    path = tmp_path / "camera.txt"
+    keys = set()
+    for content in ("P2: 1", "P2: 12"):
+        path.write_text(content)
+        for name in (str(path), f"{path}#P2"):
+            camera = {"camera": {"side": {"calibration": name}}}
+            keys.add(Job(drives[0], tmp_path / "a.mcap", camera).key())
+    assert len(keys) == 4
+
+
+def test_the_files_of_a_bag_and_of_other_folders_are_found(tmp_path):
+    bag, segment, scenes = (tmp_path / name for name in ("bag", "segment", "scenes"))
+    for path in (
+        bag / "metadata.yaml",
+        bag / "bag_0.db3",
+        bag / "bag.mcap",
+        segment / "qcamera.ts",
+        scenes / "v1.0-mini" / "sample_data.json",
+        scenes / "samples" / "CAM_FRONT" / "1.jpg",
+    ):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("paths: [bag_0.db3]")
+    read = {
+        str(source): [name for name, *_ in state_of_source(str(source))]
+        for source in (bag, bag / "bag_0.db3", segment, scenes, "demo:", "nowhere.mp4")
+    }
+    assert list(read.values()) == [
+        ["bag_0.db3", "metadata.yaml"],
+        ["bag_0.db3", "metadata.yaml"],
+        ["qcamera.ts"],
+        ["1.jpg", "sample_data.json"],
+        [],
+        [],
+    ]
+
+
+def test_what_was_not_made_here_is_not_written_over(tmp_path, drives, model):
+    out = tmp_path / "out"
+    jobs = jobs_for(drives[:2], out, document(model), {})
+    out.mkdir()
+    jobs[0].out.write_bytes(b"somebody's recording")
+    refused, done = process(jobs, Pool())
+    assert "street.mcap lies there already" in refused.error
+    assert "choose another --out" in refused.error
+    assert (refused.ok, done.ok) == (False, True)
+    assert jobs[0].out.read_bytes() == b"somebody's recording"
+    assert not (out / "street.json").exists()
+
+
+def test_nor_is_a_file_of_its_results_name_or_the_drive_itself(tmp_path, drives, model):
+    (tmp_path / "street.json").write_text("{}")
+    (job,) = jobs_for(drives[:1], tmp_path, document(model), {})
+    (outcome,) = process([job], Pool())
+    assert "street.json lies there already" in outcome.error
+    assert (tmp_path / "street.json").read_text() == "{}"
+    film(tmp_path / "own.mp4", range(5), size_px=(160, 120)).rename(tmp_path / "own.mcap")
+    before = (tmp_path / "own.mcap").read_bytes()
+    (outcome,) = process(jobs_for([str(tmp_path / "own.mcap")], tmp_path, {}, {}), Pool())
+    assert "own.mcap is the drive itself" in outcome.error
+    assert (tmp_path / "own.mcap").read_bytes() == before
+
+
+def test_what_was_made_here_stays_ours_though_its_drive_was_away_for_a_day(tmp_path, drives, model):
+    jobs = jobs_for(drives[:1], tmp_path / "out", document(model), {})
+    (first,) = process(jobs, Pool())
+    Path(drives[0]).rename(tmp_path / "away.mp4")
+    (failed,) = process(jobs, Pool())
+    assert "no such file" in failed.error
+    (tmp_path / "away.mp4").rename(drives[0])
+    (again,) = process(jobs, Pool())
+    assert again.digest == first.digest
+    Path(again.out).write_bytes(b"somebody's recording")
+    (refused,) = process(jobs, Pool())
+    assert "does not say that process made it" in refused.error
+
+
+def test_a_drive_called_summary_does_not_lie_where_the_batchs_lies(tmp_path):
+    assert names(["a/summary.mp4", "b/Summary.mp4"], tmp_path) == [
+        "summary_2.mcap",
+        "Summary_2.mcap",
+    ]
+
+
 def test_of_a_drive_that_breaks_off_nothing_is_left_but_why(tmp_path, drives, model):
     content = bytearray(ros1_bag(tmp_path / "a.bag").read_bytes())
     content[len(content) // 2 :] = b""
@@ -201,6 +329,8 @@ def test_a_setting_that_is_wrong_is_told(drives, tmp_path):
     job = Job(drives[0], tmp_path / "a.mcap", {"cloud": {"far_m": 3}})
     with pytest.raises(ConfigError, match="cloud: unknown far_m"):
         job.settings()
+    with pytest.raises(ConfigError, match=r"camera\.front: "):
+        Job(drives[0], tmp_path / "a.mcap", {"camera": {"front": 3}}).settings()
     assert "unknown far_m" in process_drive(job).error
 
 

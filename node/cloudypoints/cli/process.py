@@ -33,9 +33,9 @@ examples:
 Each drive becomes DIR/NAME.mcap (as `record` writes it; `verify`, `replay` and `recording` read
 it) and DIR/NAME.json with its digest, which is the same whatever the number of workers. Drives that
 were done are not done again unless they, the model or what is set have changed: end it with Ctrl-C
-and call it again to resume. A drive that cannot be read does not stop the rest, and a worker that
-is killed has its drive done by another. On a cluster all machines need this library and the same
-folders under the same paths.
+and call it again to resume. Nothing that it did not make itself is written over. A drive that
+cannot be read does not stop the rest, and a worker that is killed has its drive done by another. On
+a cluster all machines need this library and the same folders under the same paths.
 
 exit codes:
   0  all drives are done
@@ -85,7 +85,7 @@ def add(commands: Any) -> None:
 def process(options: argparse.Namespace) -> int:
     """Do what is not done yet, and write the summary."""
     try:
-        from cloudypoints.processing import Pool, jobs_for
+        from cloudypoints.processing import SUMMARY, Pool, jobs_for
         from cloudypoints.processing import process as process_jobs
     except ModuleNotFoundError as error:
         raise MissingExtra("cloudypoints process", "node") from error
@@ -93,6 +93,7 @@ def process(options: argparse.Namespace) -> int:
         raise ConfigError(f"--workers {options.workers}: at least one is needed")
     document = _document(options)
     _make(options.out)
+    _check_summary(options.out / SUMMARY)
     jobs = jobs_for(options.sources, options.out, document, _SMALL if options.small else {})
     jobs[0].settings()  # what is wrong with all of them is told at once
     start_s = monotonic_s()
@@ -106,7 +107,7 @@ def process(options: argparse.Namespace) -> int:
         for outcome in done:
             outcomes.append(outcome)
             finished(outcome)
-    return _summarised(outcomes, options.out, monotonic_s() - start_s)
+    return _summarised(outcomes, options.out / SUMMARY, monotonic_s() - start_s)
 
 
 def _interrupt() -> None:
@@ -122,14 +123,33 @@ def _make(folder: Path) -> None:
         raise ConfigError(f"--out {folder}: no folder to write to: {error.strerror}") from error
 
 
+def _check_summary(path: Path) -> None:
+    """Raises ConfigError where something else lies there, which would be written over."""
+    if not path.exists():
+        return
+    try:
+        found = json.loads(path.read_bytes())
+    except (OSError, ValueError):
+        found = None
+    if not isinstance(found, dict) or not {"drives", "done", "digests"} <= found.keys():
+        raise ConfigError(
+            f"{path} lies there already, and is no summary of process: move it away, or choose "
+            f"another --out"
+        )
+
+
 def changes(texts: Sequence[str]) -> dict[str, Any]:
     """`ground.fit=false` as a document of TOML's shape. Raises ConfigError."""
     try:
-        return tomllib.loads("\n".join(texts))
+        document = tomllib.loads("\n".join(texts))
     except tomllib.TOMLDecodeError as error:
         raise ConfigError(
             f"--set {' '.join(texts)}: {error}; expected SECTION.KEY=VALUE"
         ) from error
+    for section, values in document.items():
+        if not isinstance(values, dict):
+            raise ConfigError(f"--set {section}=…: names no key; expected SECTION.KEY=VALUE")
+    return document
 
 
 def _document(options: argparse.Namespace) -> dict[str, Any]:
@@ -142,7 +162,7 @@ def _document(options: argparse.Namespace) -> dict[str, Any]:
     return document
 
 
-def _summarised(outcomes: list[Outcome], out: Path, took_s: float) -> int:
+def _summarised(outcomes: list[Outcome], path: Path, took_s: float) -> int:
     """Print a line and write the file; the exit code."""
     done = [outcome for outcome in outcomes if outcome.ok]
     frames = sum(outcome.frames for outcome in done)
@@ -154,7 +174,6 @@ def _summarised(outcomes: list[Outcome], out: Path, took_s: float) -> int:
         "failed": {outcome.source: outcome.error for outcome in outcomes if not outcome.ok},
         "digests": {outcome.source: outcome.digest for outcome in done},
     }
-    path = out / "summary.json"
     path.write_text(json.dumps(summary, indent=1), encoding="utf-8")
     print(f"{len(done)} of {len(outcomes)} drives, {frames} frames in {took_s:.1f} s: {path}")
     if len(done) == len(outcomes):

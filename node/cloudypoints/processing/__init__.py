@@ -7,7 +7,16 @@ of them did it. Needs the extras [node] and [record]; a cluster needs [fleet].
 """
 
 from cloudypoints.processing.drive import Job, Outcome, process_drive
-from cloudypoints.processing.jobs import jobs_for, load_outcome
+from cloudypoints.processing.jobs import SUMMARY, jobs_for, load_outcome
 from cloudypoints.processing.pool import Pool, process
 
-__all__ = ["Job", "Outcome", "Pool", "jobs_for", "load_outcome", "process", "process_drive"]
+__all__ = [
+    "SUMMARY",
+    "Job",
+    "Outcome",
+    "Pool",
+    "jobs_for",
+    "load_outcome",
+    "process",
+    "process_drive",
+]

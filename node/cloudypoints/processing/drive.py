@@ -14,7 +14,6 @@ from typing import Any
 
 from cloudypoints.capture import Frame, RecordedSource, Source, open_source
 from cloudypoints.capture.live import LiveSource
-from cloudypoints.capture.names import asked
 from cloudypoints.capture.packets import pass_packets
 from cloudypoints.config import NodeSettings, settings_from
 from cloudypoints.errors import CloudyPointsError, RecordingError, SourceEnded
@@ -22,6 +21,7 @@ from cloudypoints.fingerprint import fingerprint_of
 from cloudypoints.inference import Model
 from cloudypoints.messages import KIND_OF, Ledger, Message
 from cloudypoints.pipeline.perception import Perception
+from cloudypoints.processing.inputs import state_of_model, state_of_settings, state_of_source
 from cloudypoints.recording import Recorder, RecordSettings
 from cloudypoints.timing import monotonic_s
 from cloudypoints.wire import encode
@@ -50,6 +50,7 @@ class Job:
 
         Raises ConfigError.
         """
+        settings_from(dict(self.document), self.source)  # what is no section is told
         camera = dict(self.document.get("camera", {}).get(self.camera, {}))
         playing = {"pace": 0.0, "mode": "recorded", "loop": False}
         camera |= {"source": self.source, "capture": dict(camera.get("capture", {})) | playing}
@@ -58,11 +59,12 @@ class Job:
         return settings_from(whole, self.source)
 
     def key(self) -> str:
-        """What its result depends on, as a digest: of the files it names, their size and time."""
+        """What its result depends on, as a digest: of the files it reads, their size and time."""
         model = str(self.document.get("inference", {}).get("model", ""))
         files = [
-            _state_of(asked(self.source)[0]),
-            _state_of(model),
+            state_of_source(self.source),
+            state_of_settings(self.document.get("camera", {}).get(self.camera, {})),
+            state_of_model(model),
             metadata.version("cloudypoints"),
         ]
         about = [self.source, dict(self.document), dict(self.recording), files]
@@ -79,6 +81,7 @@ class Outcome:
     ok: bool
     error: str = ""
     frames: int = 0
+    size: int = 0  # of the recording that was made, bytes; 0: none was
     seconds: float = 0.0
     messages: Mapping[str, int] = field(default_factory=dict)  # by kind
     digest: str = ""  # SHA-256 of all messages, times left out
@@ -99,7 +102,7 @@ def process_drive(job: Job, progress: Progress = lambda frames: None) -> Outcome
     start_s = monotonic_s()
     failed = Outcome(job.source, str(job.out), job.key(), ok=False)
     try:
-        outcome = _processed(job, progress)
+        outcome = _processed(job, failed.key, progress)
     except CloudyPointsError as error:
         outcome = replace(failed, error=str(error))
     except OSError as error:
@@ -109,7 +112,7 @@ def process_drive(job: Job, progress: Progress = lambda frames: None) -> Outcome
     return replace(outcome, seconds=round(monotonic_s() - start_s, 3))
 
 
-def _processed(job: Job, progress: Progress) -> Outcome:
+def _processed(job: Job, key: str, progress: Progress) -> Outcome:
     settings = job.settings()
     inference = settings.inference
     model = Model.open(inference.model, provider=inference.provider, threads=inference.threads)
@@ -132,13 +135,15 @@ def _processed(job: Job, progress: Progress) -> Outcome:
         faults = {kind: count for kind, count in source.faults.items() if count}
     if recorder.not_written or recorder.paths != [part]:
         raise RecordingError(f"{part}: {recorder.not_written} messages could not be written")
+    size = part.stat().st_size
     part.rename(job.out)
     return Outcome(
         source=job.source,
         out=str(job.out),
-        key=job.key(),
+        key=key,
         ok=True,
         frames=frames,
+        size=size,
         messages=dict(counts),
         digest=digest.hexdigest(),
         fingerprint=fingerprint_of(settings, model),
@@ -147,17 +152,8 @@ def _processed(job: Job, progress: Progress) -> Outcome:
 
 
 def _part_of(job: Job) -> Path:
-    """What is written until all is done."""
-    return job.out.with_name(f"{job.out.stem}.part.mcap")
-
-
-def _state_of(path: str) -> list[int]:
-    """Size and time of a file, which change with it; nothing of what is none."""
-    try:
-        found = Path(path).stat()
-    except OSError:
-        return []
-    return [found.st_size, found.st_mtime_ns]
+    """What is written until all is done; no drive's result has such a name."""
+    return job.out.with_name(f".{job.out.stem}.part.mcap")
 
 
 def _frames(source: Source) -> Iterator[Frame]:

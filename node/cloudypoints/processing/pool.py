@@ -16,7 +16,7 @@ from typing import Any
 
 from cloudypoints.errors import EndpointError, MissingExtra
 from cloudypoints.processing.drive import Job, Outcome, process_drive
-from cloudypoints.processing.jobs import keep, load_outcome
+from cloudypoints.processing.jobs import keep, load_outcome, refusal
 from cloudypoints.processing.worker import COMMAND, dumps, outcome_from
 
 _ATTEMPTS = 3  # for a drive whose workers are killed
@@ -38,13 +38,17 @@ def process(
 ) -> Generator[Outcome]:
     """Outcomes as they come; drives that were done before are not done again.
 
+    Those whose recordings may not be written fail first, and nothing is kept of that.
     Closing it kills the workers. `progress` is called from several threads.
     """
     open_jobs = []
     for job in jobs:
         job.out.parent.mkdir(parents=True, exist_ok=True)
+        refused = refusal(job)
         done = load_outcome(job)
-        if done is None:
+        if refused:
+            yield Outcome(job.source, str(job.out), job.key(), ok=False, error=refused)
+        elif done is None:
             open_jobs.append(job)
         else:
             yield done
