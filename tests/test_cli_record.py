@@ -147,7 +147,7 @@ def test_sigkill_costs_the_open_chunk_and_a_repair_saves_the_rest(street, tmp_pa
         until(has(path))
         until(lambda: check(path).verdict != NOTHING)
         process.kill()
-    assert main(["recording", "info", str(path)]) == 1
+    assert main(["recording", "info", str(path)]) == 3
     assert main(["recording", "check", str(path)]) == 3
     assert main(["recording", "repair", str(path), "-o", str(out)]) == 3
     assert main(["recording", "check", str(out)]) == 0
@@ -347,6 +347,31 @@ def test_info_says_what_is_in_it(tmp_path, capsys):
     assert "labels/front       10" in said
     assert "depth to 0.049%" in said
     assert "received 40, lost on the way 0, not written 0" in said
+
+
+def test_info_of_a_file_without_its_end_tells_what_is_known_of_it(tmp_path, capsys):
+    path = tmp_path / "a.mcap"
+    record(path, frames(40), depth_step=0.001, chunk_s=0.016)
+    content = path.read_bytes()
+    path.write_bytes(content[: len(content) // 2])
+    assert main(["recording", "info", str(path)]) == 3
+    told = capsys.readouterr()
+    assert "begun 2027-01-15 08:00:00 UTC; how it ended: unknown" in told.out
+    assert "depth to 0.049%" in told.out
+    assert f"cloudypoints: {path}: partial: " in told.err
+    assert main(["recording", "info", str(path), "--json"]) == 3
+    counts = json.loads(capsys.readouterr().out)["topics"]
+    assert 10 < counts["depth/front"]["messages"] < 30
+
+
+def test_info_of_a_file_of_which_nothing_is_whole_says_so(tmp_path, capsys):
+    path = tmp_path / "a.mcap"
+    record(path, frames(10))
+    path.write_bytes(path.read_bytes()[:400])
+    assert main(["recording", "info", str(path)]) == 4
+    told = capsys.readouterr()
+    assert told.out == ""
+    assert told.err == f"cloudypoints: {path}: nothing: not one whole chunk is in it\n"
 
 
 @pytest.mark.parametrize(

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import struct
 from pathlib import Path
 
 import pytest
+from mcap.opcode import Opcode
+from mcap.reader import make_reader
 from mcap.writer import CompressionType, Writer
 
 from cloudypoints.errors import RecordingError
@@ -178,21 +181,97 @@ def test_a_repair_that_does_not_hold_what_was_whole_leaves_nothing(whole, tmp_pa
     assert not out.exists()
 
 
-@pytest.mark.parametrize("compression", [CompressionType.NONE, CompressionType.ZSTD])
-def test_files_of_other_writers_are_checked_too(compression, tmp_path):
-    path = tmp_path / "other.mcap"
+# --- Files of other writers -----------------------------------------------------------------------
+
+COMPRESSIONS = [CompressionType.NONE, CompressionType.LZ4, CompressionType.ZSTD]
+
+
+def written(path, count=100, **how):
+    """A file of the mcap library's own writer, with so many messages."""
     with path.open("wb") as file:
-        writer = Writer(file, compression=compression, chunk_size=1000)
+        writer = Writer(file, **{"chunk_size": 1000} | how)
         writer.start()
+        writer.add_metadata("drive", {"of": "others"})
         schema = writer.register_schema("Text", "jsonschema", b"{}")
         channel = writer.register_channel("/text", "json", schema)
-        for number in range(100):
-            writer.add_message(channel, number, b'{"number": %d}' % number, number)
+        for number in range(count):
+            writer.add_message(channel, 10 + number, b'{"number": %3d}' % number, 10 + number)
         writer.finish()
+    return path
+
+
+def numbers(path):
+    """Of the messages in a file, read by the mcap library."""
+    with path.open("rb") as file:
+        read = make_reader(file, validate_crcs=True).iter_messages()
+        return [json.loads(message.data)["number"] for _schema, _channel, message in read]
+
+
+WAYS = [{"compression": compression} for compression in COMPRESSIONS]
+WAYS += [{"use_chunking": False}, {"use_chunking": False, "enable_data_crcs": True}]
+WAYS += [{"use_statistics": False, "repeat_channels": False}, {"enable_crcs": False}]
+
+
+@pytest.mark.parametrize("how", WAYS, ids=str)
+def test_files_of_other_writers_are_checked_and_saved_too(how, tmp_path):
+    path, out = written(tmp_path / "other.mcap", **how), tmp_path / "saved.mcap"
     report = check(path)
     assert (report.verdict, report.counts) == (COMPLETE, {"/text": 100})
-    path.write_bytes(path.read_bytes()[:-1500])
-    assert repair(path, tmp_path / "saved.mcap").verdict == PARTIAL
+    assert (report.start_ns, report.end_ns) == (10, 109)
+    content = path.read_bytes()
+    path.write_bytes(content[: len(content) // 2])
+    report = repair(path, out)
+    assert report.verdict == PARTIAL
+    assert 10 < report.messages < 90
+    assert numbers(out) == list(range(report.messages))
+    with Recording(out) as recording:
+        assert recording.info().start_ns == 10
+
+
+@pytest.mark.parametrize("compression", [CompressionType.LZ4, CompressionType.ZSTD])
+def test_behind_a_damaged_place_the_next_chunk_of_others_is_found(compression, tmp_path):
+    path = written(tmp_path / "other.mcap", compression=compression)
+    content = path.read_bytes()
+    (third, *_rest) = list(scan(path, Findings(0)))[2:]
+    for at in range(third.offset, third.data_offset + third.data_bytes, 7):
+        path.write_bytes(content[:at] + bytes([content[at] ^ 64]) + content[at + 1 :])
+        report = repair(path, tmp_path / "saved.mcap")
+        assert report.messages >= 100 - third.messages
+        assert set(numbers(tmp_path / "saved.mcap")) <= set(range(100))
+        (tmp_path / "saved.mcap").unlink()
+
+
+def test_messages_without_chunks_are_said_to_have_no_checksum_and_none_is_looked_for(tmp_path):
+    path = written(tmp_path / "other.mcap", use_chunking=False)
+    assert check(path).loose == 100
+    content = bytearray(path.read_bytes())
+    place = content.index(b'{"number":  50') - 31  # of its record
+    content[place] = 200
+    path.write_bytes(content)
+    report = repair(path, tmp_path / "saved.mcap")
+    assert numbers(tmp_path / "saved.mcap") == list(range(50))
+    assert "no record begins here (opcode 200)" in report.findings.damages[0]
+    assert "what is not compressed cannot be found again" in report.findings.damages[1]
+
+
+def test_chunks_of_a_compression_that_is_not_known_are_named_and_passed_over(tmp_path):
+    path = written(tmp_path / "other.mcap")
+    path.write_bytes(path.read_bytes().replace(b"zstd", b"zpaq"))
+    report = check(path)
+    assert (report.verdict, report.findings.foreign) == (NOTHING, {"zpaq"})
+    assert "compressed as 'zpaq', which cannot be read here" in report.findings.damages[0]
+
+
+def test_a_message_among_our_chunks_is_not_believed(whole, found, tmp_path):
+    """What a damaged index, of which one bit makes a message, would be."""
+
+    def make_a_message(content):
+        content[found[2].data_offset + found[2].data_bytes] = Opcode.MESSAGE
+        return content
+
+    report, messages = saved(damaged(whole, tmp_path, make_a_message), tmp_path)
+    assert "a message in no chunk" in report.findings.damages[0]
+    assert messages == replayed(whole)
 
 
 def test_a_file_that_is_not_there_is_told_in_words(tmp_path):

@@ -31,13 +31,14 @@ examples:
   cloudypoints recording repair drive.mcap -o saved.mcap
 
 A recorder that was killed, or lost its power, leaves a file without an end. Every chunk in it that
-is whole (by its checksum) is saved byte for byte; the open one, a second at most, is gone.
+is whole (by its checksum) is saved byte for byte; the open one, a second at most, is gone. Of files
+that others wrote, chunks of zstd, lz4 or no compression are saved, and messages without chunks.
 
 exit codes:
   0  complete: every byte is accounted for
   1  it could not be read or written
   3  partial: something can be saved (check), or was saved (repair)
-  4  nothing: not one whole chunk is in it; repair writes no file
+  4  nothing: not one whole chunk is in it, or none that can be read; repair writes no file
 """
 
 
@@ -71,16 +72,33 @@ def add(commands: Any) -> None:
 
 
 def info(options: argparse.Namespace) -> int:
-    """Read the summary and print what it says."""
+    """Print what the summary says; of a file without one what a look at all of it finds."""
     from cloudypoints.recording import Recording
+    from cloudypoints.recording.reader import NotWholeError
+    from cloudypoints.recording.repair import check as check_file
 
-    with Recording(options.path) as recording:
-        found = recording.info()
+    report: Report | None = None
+    try:
+        with Recording(options.path) as recording:
+            found = recording.info()
+    except NotWholeError:
+        with _progress("no summary: reading all of it") as progress:
+            report = check_file(options.path, progress)
+        found = report.info()
     if options.json:
         print(json.dumps(_document(found)))
-    else:
+    elif report is None or report.chunks:
         print("\n".join(_lines(found)))
-    return 0
+    return 0 if report is None else _told(report)
+
+
+def _told(report: Report) -> int:
+    """Say what is wrong with a file beside what is known of it; the exit code for that."""
+    if report.verdict != "complete":
+        print(f"cloudypoints: {report.path}: {_verdict(report)}", file=sys.stderr)
+    if report.verdict == "partial":
+        print("`cloudypoints recording repair` saves what is whole", file=sys.stderr)
+    return _CODES[report.verdict]
 
 
 def check(options: argparse.Namespace) -> int:
@@ -109,13 +127,17 @@ def repair(options: argparse.Namespace) -> int:
 
 
 def _verdict(report: Report) -> str:
-    if not report.chunks and report.verdict == "nothing":
+    findings = report.findings
+    if report.verdict == "nothing" and findings.foreign:
+        names = ", ".join(sorted(findings.foreign))
+        return f"nothing that can be read here: its chunks are compressed as {names}"
+    if report.verdict == "nothing":
         return "nothing: not one whole chunk is in it"
     length_s = (report.end_ns - report.start_ns) / 1e9
-    return (
-        f"{report.verdict}: {report.messages} messages in {_chunks(report.chunks)}, "
-        f"{length_s:.1f} s"
-    )
+    where = f"in {_chunks(report.chunks)}"
+    if report.loose:
+        where = f"({report.loose} of them in no chunk, without a checksum of their own)"
+    return f"{report.verdict}: {report.messages} messages {where}, {length_s:.1f} s"
 
 
 def _chunks(count: int) -> str:

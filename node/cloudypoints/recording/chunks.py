@@ -343,12 +343,12 @@ def _statistics(summary: _Summary) -> Statistics:
     counts: Counter[int] = Counter()
     for placed in summary.placed:
         counts.update(placed.counts)
-    indexes = [placed.index for placed in summary.placed]
+    indexes = [placed.index for placed in summary.placed if placed.counts]
     return Statistics(
         attachment_count=0,
         channel_count=len(summary.channels),
         channel_message_counts=dict(counts),
-        chunk_count=len(indexes),
+        chunk_count=len(summary.placed),
         message_count=counts.total(),
         message_end_time=max((index.message_end_time for index in indexes), default=0),
         message_start_time=min((index.message_start_time for index in indexes), default=0),

@@ -40,6 +40,10 @@ _WIRE = "cloudypoints.Wire"
 _DAMAGE = (McapError, ZstdError, struct.error, ValueError, KeyError, OSError, MemoryError)
 
 
+class NotWholeError(RecordingError):
+    """A recording without its end, or one that is damaged: `repair` says what is whole in it."""
+
+
 @dataclass(frozen=True, slots=True)
 class Info:
     """What is in a recording."""
@@ -108,7 +112,7 @@ class Recording:
                 f"{self.path}: no recording: not MCAP; `cloudypoints run` sees videos and bags, "
                 f"`recording check` says what a damaged file still holds"
             )
-        return RecordingError(
+        return NotWholeError(
             f"{self.path}: no recording, or one without its end: `cloudypoints recording check` "
             f"says what is whole in it, `repair` saves that"
         )
@@ -220,7 +224,7 @@ class Recording:
     def _checked_summary(self) -> Summary:
         summary = self._reader.get_summary()
         if summary is None or summary.statistics is None:
-            raise RecordingError(
+            raise NotWholeError(
                 f"{self.path}: not finished: `cloudypoints recording repair {self.path}` makes it "
                 f"whole"
             )
@@ -231,7 +235,7 @@ class Recording:
         try:
             records: list[Metadata] = list(self._reader.iter_metadata())
         except _DAMAGE as error:
-            raise RecordingError(f"{self.path}: damaged metadata: {error}") from error
+            raise NotWholeError(f"{self.path}: damaged metadata: {error}") from error
         return next((record.metadata for record in records if record.name == METADATA), {})
 
 

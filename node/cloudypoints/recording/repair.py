@@ -12,11 +12,13 @@ from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from mcap.records import Chunk, MessageIndex
+from mcap.records import Channel, Chunk, MessageIndex
 
 from cloudypoints.errors import RecordingError
 from cloudypoints.recording.chunks import ChunkFile, WholeChunk, whole_chunk
 from cloudypoints.recording.files import check_place
+from cloudypoints.recording.reader import Info
+from cloudypoints.recording.recorder import METADATA
 from cloudypoints.recording.scan import Findings, FoundChunk, scan
 
 COMPLETE, PARTIAL, NOTHING = "complete", "partial", "nothing"
@@ -29,10 +31,12 @@ class Report:
 
     path: Path
     findings: Findings
-    chunks: int = 0
+    chunks: int = 0  # with messages
+    loose: int = 0  # messages that stand in no chunk: they have no checksum of their own
     start_ns: int = 0
     end_ns: int = 0
     counts: Counter[str] = field(default_factory=Counter)  # messages of each channel
+    channels: dict[str, Channel] = field(default_factory=dict)  # the same by their names
     content_crcs: list[int] = field(default_factory=list)
 
     @property
@@ -49,13 +53,34 @@ class Report:
 
     def note(self, chunk: FoundChunk) -> None:
         """Count a chunk in."""
+        self.content_crcs.append(chunk.content_crc)
+        if not chunk.messages:
+            return
         first_ns, last_ns = chunk.times_ns
         self.start_ns = min(self.start_ns, first_ns) if self.chunks else first_ns
         self.end_ns = max(self.end_ns, last_ns)
         self.chunks += 1
-        self.content_crcs.append(chunk.content_crc)
+        self.loose += chunk.messages if chunk.loose else 0
         for number, records in chunk.index.items():
-            self.counts[chunk.channels[number].topic] += len(records)
+            channel = chunk.channels[number]
+            self.channels[channel.topic] = channel
+            self.counts[channel.topic] += len(records)
+
+    def info(self) -> Info:
+        """What is in it as far as it is whole, as `Recording.info` says of one that has its end."""
+        wire = [channel for channel in self.channels.values() if "topic" in channel.metadata]
+        return Info(
+            path=self.path,
+            size=self.findings.size,
+            start_ns=self.start_ns,
+            end_ns=self.end_ns,
+            counts={channel.metadata["topic"]: self.counts[channel.topic] for channel in wire},
+            exact={
+                channel.metadata["topic"]: channel.metadata.get("exact", "") for channel in wire
+            },
+            facts=self.findings.metadata.get(METADATA, {}),
+            chunks=self.chunks,
+        )
 
 
 def check(path: Path, progress: Progress | None = None) -> Report:
@@ -130,6 +155,7 @@ def _metadata(report: Report) -> dict[str, dict[str, str]]:
         "damages": "\n".join(report.findings.damages[:10]),
         "chunks": str(report.chunks),
         "messages": str(report.messages),
+        "without_checksum": str(report.loose),
     }
     return {**report.findings.metadata, "cloudypoints-repair": repaired}
 
