@@ -76,7 +76,7 @@ _TOPICS = ["obstacles", "scale", "setup", "cloud", "depth", "labels", "image"]
 
 
 def _at_ns(frame: Frame) -> int:
-    return START_NS + frame.index * FRAME_NS
+    return frame.captured_ns
 
 
 def _as_it_is(message: Message) -> Message:
@@ -120,6 +120,18 @@ def test_where_filters_began_anew_they_do_again(tmp_path, model):
     report = verified(path, model)
     assert report.passed
     assert report.cameras[0].identical_wanted
+
+
+def test_a_drive_in_a_loop_is_made_again_though_its_frames_are_counted_anew(tmp_path, model):
+    drive = frames(8)
+    later = [
+        replace(f, stamp_ns=f.stamp_ns + ns, captured_ns=f.captured_ns + ns)
+        for ns in (0, 8 * FRAME_NS)
+        for f in drive
+    ]
+    report = verified(recorded(tmp_path / "a.mcap", model, later), model)
+    assert report.passed
+    assert report.cameras[0].identical["depth"] == 16
 
 
 def test_another_setting_is_told_and_its_first_frame_named(tmp_path, model):

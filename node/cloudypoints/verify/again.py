@@ -34,6 +34,11 @@ class Session:
         """That with which it began."""
         return self.setups[min(self.setups)]
 
+    @property
+    def restarts(self) -> set[int]:
+        """Frames with which it began anew: not the first, as a loop counts from that one again."""
+        return set(self.setups) - {min(self.setups)}
+
 
 class Again(Protocol):
     """Makes the messages of one frame after the other anew."""
@@ -50,7 +55,7 @@ class FromPictures:
 
     def __init__(self, session: Session, settings: NodeSettings, model: Model) -> None:
         first = session.first
-        self._begins = set(session.setups)
+        self._restarts = session.restarts
         self._same_grid = model.digest == first.fingerprint.get("digest")
         self._inner = first.inner
         camera = first.camera
@@ -69,7 +74,7 @@ class FromPictures:
         if not isinstance(image, Image):
             return []
         header, picture = image.header, image.picture
-        restart = header.frame in self._begins
+        restart = header.frame in self._restarts
         if self._same_grid:
             return self._perception.see_again(picture, self._size_px, header, restart=restart)
         left, top, width, height = self._inner
@@ -91,7 +96,7 @@ class FromVideo:
         self, recording: Recording, session: Session, settings: NodeSettings, model: Model
     ) -> None:
         first = session.first
-        self._begins = set(session.setups)
+        self._restarts = session.restarts
         self._live = first.live
         all_videos = (video for _, video in packets(recording, session.camera))
         videos = (video for video in all_videos if video.header.session == session.number)
@@ -114,7 +119,7 @@ class FromVideo:
 
     def _frame(self, header: Header, shot: Shot) -> Frame:
         clock: Any = header.clock
-        restart = header.frame in self._begins
+        restart = header.frame in self._restarts
         captured_ns = header.ledger.captured_ns
         return Frame(shot.develop(), header.frame, header.stamp_ns, clock, captured_ns, restart)
 
@@ -127,7 +132,7 @@ class FromSource:
 
     def __init__(self, source: str, session: Session, settings: NodeSettings, model: Model) -> None:
         first = session.first
-        self._begins = set(session.setups)
+        self._restarts = session.restarts
         self._since = min(session.setups)
         self._source: Source = open_source(source, CaptureSettings(pace=0, mode="recorded"))
         self._perception = Perception(
@@ -144,7 +149,7 @@ class FromSource:
                 return []
             if frame.index < self._since:
                 continue
-            restart = frame.index in self._begins
+            restart = frame.index in self._restarts
             messages = self._perception.see(replace(frame, restart=restart))
             if frame.index >= wanted:
                 return messages if frame.index == wanted else []
