@@ -41,6 +41,8 @@ class Data(_Section):
     only: str = ""  # a part of it: indoors, a city
     pictures: NonNegativeInt = 0  # in an epoch, drawn anew each time; 0: all
     validation_pictures: NonNegativeInt = 0  # evenly spread over all of them; 0: all
+    unlabelled: tuple[str, ...] = ()  # videos or folders whose pictures stand among the training's
+    unlabelled_share: Annotated[float, Field(gt=0, lt=1)] = 0.25  # of all training pictures
     workers: NonNegativeInt = 1  # processes that prepare pictures; 0: the training process itself
 
 

@@ -19,6 +19,7 @@ from cloudypoints.messages import Category
 from cloudytools import data
 from cloudytools.batches import Batch, Plain, Varied, measuring_loader, training_loader
 from cloudytools.data.reference import spread
+from cloudytools.data.unlabelled import WithUnlabelled
 from cloudytools.experiment import Experiment, Stage
 from cloudytools.tasks import task_of
 
@@ -125,6 +126,9 @@ class TrainingData(lightning.LightningDataModule):
             data.open(wanted.kind, folder, split, only=wanted.only)
             for folder, split in zip((wanted.train, wanted.validation), wanted.splits, strict=True)
         )
+        if wanted.unlabelled:
+            sources, share = wanted.unlabelled, wanted.unlabelled_share
+            self.train = WithUnlabelled(self.train, sources, share)
         self._check_batches()
 
     @property
