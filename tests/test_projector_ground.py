@@ -50,6 +50,13 @@ def followed(ground_filter: GroundFilter, depth, count: int = 8, first: int = 0)
 # One frame
 
 
+def test_a_camera_that_looks_straight_down_finds_the_ground_below_it():
+    ground_filter = filter_of(Mount(4.0, pitch_rad=math.pi / 2))
+    ground = followed(ground_filter, np.full((HEIGHT, WIDTH), 4.0, np.float32))
+    assert ground.state == "converging"  # forward and left of straight down are anywhere
+    assert ground.height_m == pytest.approx(4.0, rel=1e-3)
+
+
 @given(
     pitch=st.floats(-0.1, 0.3),
     roll=st.floats(-0.1, 0.1),

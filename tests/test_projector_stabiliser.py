@@ -4,6 +4,7 @@ import math
 
 import numpy as np
 import pytest
+from pydantic import ValidationError
 
 from cloudypoints.geometry import Mount, rays_of
 from cloudypoints.projector import GroundFilter, GroundSettings
@@ -92,6 +93,11 @@ def test_a_picture_without_any_light_is_no_cut():
     stabiliser.update(math.log(1.5), STEP_S, black)
     stabiliser.update(math.log(1.8), STEP_S, black)
     assert stabiliser.log_factor == pytest.approx(math.log(1.5 / 1.8), rel=1e-3)
+
+
+def test_what_is_not_fitted_cannot_be_steadied():
+    with pytest.raises(ValidationError, match="it needs fit = true"):
+        GroundSettings(fit=False, stabilise_s=1.0)
 
 
 @pytest.mark.parametrize("scale", [0.0, "ground"])

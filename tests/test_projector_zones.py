@@ -110,6 +110,29 @@ def test_a_corner_in_the_sky_is_named():
 
 
 @pytest.mark.parametrize(
+    ("picture_px", "picture_size_px", "says"),
+    [
+        (((10, 90), (300, 90), (400, 180)), (320, 192), r"corner \(400, 180\) px is outside"),
+        (((10, 90), (300, 90), (160, 193)), (0, 0), r"outside the picture of 320×192 px"),
+        (
+            ((10, 90), (90, 90), (50, 180)),
+            (100, 1000),
+            "picture of 100×1000 px, .*: another",
+        ),
+    ],
+)
+def test_a_zone_drawn_in_another_picture_is_refused(picture_px, picture_size_px, says):
+    settings = ZoneSettings(picture_px=picture_px, picture_size_px=picture_size_px)
+    with pytest.raises(ConfigError, match=f"zone yard: .*{says}"):
+        Zone.of("yard", settings, CAMERA)
+
+
+def test_a_zone_may_reach_to_the_rim_of_its_picture():
+    settings = ZoneSettings(picture_px=((0, 192), (0, 120), (320, 120), (320, 192)))
+    assert np.isfinite(Zone.of("yard", settings, CAMERA).corners_m).all()
+
+
+@pytest.mark.parametrize(
     ("settings", "says"),
     [
         ({}, "give either vehicle_m or picture_px"),
@@ -117,6 +140,8 @@ def test_a_corner_in_the_sky_is_named():
         ({"vehicle_m": SQUARE[:2]}, "a zone of 2 corners; it takes 3 to 64"),
         ({"vehicle_m": ((0, 0), (4, 4), (4, 0), (0, 4))}, "crosses itself: the edge from corner 1"),
         ({"vehicle_m": ((0, 0), (1, 1), (2, 2))}, "crosses itself"),
+        ({"vehicle_m": (*SQUARE[:2], *SQUARE[1:])}, r"corners 2 and 3 are the same point \(12.0, "),
+        ({"picture_px": (*SQUARE, SQUARE[0])}, "corners 5 and 1 are the same point"),
         ({"vehicle_m": ((0, 0), (1, math.nan), (2, 0))}, "all finite"),
         ({"vehicle_m": SQUARE, "categories": ("dog",)}, "unknown category dog; known are void"),
         ({"picture_px": SQUARE, "picture_size_px": (640, 0)}, "both above 0"),

@@ -160,7 +160,7 @@ class GroundSampler:
             return None
         spread = self._spread(rays, inverse, planes)
         best = int(spread.argmin())
-        return planes[best], float(spread[best])
+        return planes[best], max(float(spread[best]), _EXACT)
 
     def _spread(self, rays: Doubles, inverse: Doubles, planes: Doubles) -> Doubles:
         """Sigma of the relative residuals about each plane (K, 3), if `_QUANTILE` are normal."""
@@ -271,7 +271,8 @@ class GroundSampler:
             shift = plane[2] - across * math.tan(self.mount.pitch_rad)
         with np.errstate(divide="ignore", invalid="ignore"):
             height = 1 - (predicted - shift) / (inverse - shift)
-        place = len(_RINGS) - np.searchsorted(_RINGS, (predicted - shift) / across, side="right")
+            heights_away = (predicted - shift) / across  # straight below: within the first ring
+        place = len(_RINGS) - np.searchsorted(_RINGS, heights_away, side="right")
         reach, allowed = 0.0, max(_BENT, 2 * spread)
         for ring in range(1, len(_REACHES)):
             heights = height[place == ring]

@@ -54,6 +54,12 @@ class GroundSettings(_Section):
     hold_s: float = Field(1.0, gt=0, le=60)  # without ground, before the state is lost
     stabilise_s: float = Field(0.0, ge=0, le=60)  # takes out quicker flicker of the scale; 0: none
 
+    @model_validator(mode="after")
+    def _has_what_to_steady(self) -> GroundSettings:
+        if self.stabilise_s and not self.fit:
+            raise ValueError("stabilise_s steadies what the fit finds: it needs fit = true")
+        return self
+
 
 class CompactSettings(_Section):
     """The encoding for thin links: published only where the topics name `compact`."""
@@ -127,12 +133,7 @@ class ZoneSettings(_Section):
         corners = self.vehicle_m or self.picture_px
         if not 3 <= len(corners) <= 64 or not all(math.isfinite(c) for xy in corners for c in xy):
             raise ValueError(f"a zone of {len(corners)} corners; it takes 3 to 64, all finite")
-        crossing = _crossing_edges(corners)
-        if crossing:
-            raise ValueError(
-                f"its outline crosses itself: the edge from corner {crossing[0] + 1} meets the one "
-                f"from corner {crossing[1] + 1}; give the corners in turn"
-            )
+        _check_outline(corners)
         unknown = [name for name in self.categories if name not in CATEGORY_NAMES]
         if unknown:
             raise ValueError(
@@ -143,6 +144,22 @@ class ZoneSettings(_Section):
         ):
             raise ValueError("picture_size_px is width and height, both above 0, or 0, 0")
         return self
+
+
+def _check_outline(corners: tuple[Corner, ...]) -> None:
+    """Raises ValueError for a corner given twice in turn, or edges that cross."""
+    for i, corner in enumerate(corners):
+        if corner == corners[i - 1]:
+            raise ValueError(
+                f"corners {i or len(corners)} and {i + 1} are the same point {corner}; give each "
+                f"once: the outline closes itself"
+            )
+    crossing = _crossing_edges(corners)
+    if crossing:
+        raise ValueError(
+            f"its outline crosses itself: the edge from corner {crossing[0] + 1} meets the one "
+            f"from corner {crossing[1] + 1}; give the corners in turn"
+        )
 
 
 def _crossing_edges(corners: tuple[Corner, ...]) -> tuple[int, int] | None:

@@ -15,7 +15,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from cloudypoints.errors import ConfigError
+from cloudypoints.errors import CalibrationError, ConfigError
 from cloudypoints.geometry import Camera, Floats, Mount
 from cloudypoints.lens import undistorted
 from cloudypoints.messages import CATEGORY_NAMES
@@ -37,10 +37,13 @@ class Zone:
 
     @classmethod
     def of(cls, name: str, settings: ZoneSettings, camera: Camera) -> Zone:
-        """Of a camera's whole picture. Raises ConfigError for a corner that sees no ground."""
+        """Of a camera's whole picture. Raises ConfigError for a corner that sees no ground.
+
+        So it does for one outside the picture, and for a picture of another aspect.
+        """
         if settings.vehicle_m:
             return cls(name, settings, np.array(settings.vehicle_m, np.float64))
-        rays = _rays_through(_outline_px(settings), settings, camera)
+        rays = _rays_through(_outline_px(settings), _drawn_on(name, settings, camera))
         heights = camera.mount.vehicle_from_camera[2, :3] @ rays
         if not (heights < -camera.mount.height_m / _FARTHEST_M).all():
             corner = settings.picture_px[int(np.argmax(heights[::_EDGE_PARTS]))]
@@ -182,14 +185,30 @@ def _outline_px(settings: ZoneSettings) -> NDArray[np.float64]:
     )
 
 
-def _rays_through(
-    outline_px: NDArray[np.float64], settings: ZoneSettings, camera: Camera
-) -> NDArray[np.float64]:
-    """(3, N) x / z, y / z and 1 of pixels (N, 2) of the picture that the zone was drawn in."""
+def _drawn_on(name: str, settings: ZoneSettings, camera: Camera) -> Camera:
+    """The camera at the size of the picture in which the zone was drawn. Raises ConfigError."""
     k = camera.intrinsics
-    width_px, height_px = settings.picture_size_px
-    if width_px:
-        k = k.resized(width_px, height_px)
+    own = (k.width_px, k.height_px)
+    width_px, height_px = settings.picture_size_px if any(settings.picture_size_px) else own
+    try:
+        drawn_on = camera.behind(width_px, height_px)
+    except CalibrationError as error:
+        raise ConfigError(
+            f"zone {name}: drawn in a picture of {width_px}×{height_px} px, but those of the "
+            f"camera are {k.width_px}×{k.height_px}: another aspect; draw it in one of them"
+        ) from error
+    for u, v in settings.picture_px:
+        if not (-0.5 <= u <= width_px and -0.5 <= v <= height_px):
+            raise ConfigError(
+                f"zone {name}: corner ({u:g}, {v:g}) px is outside the picture of {width_px}×"
+                f"{height_px} px; picture_size_px says in which size it was drawn"
+            )
+    return drawn_on
+
+
+def _rays_through(outline_px: NDArray[np.float64], camera: Camera) -> NDArray[np.float64]:
+    """(3, N) x / z, y / z and 1 of pixels (N, 2) of the camera's picture."""
+    k = camera.intrinsics
     u, v = outline_px.T
     pinhole = np.stack([(u - k.cx_px) / k.fx_px, (v - k.cy_px) / k.fy_px])
     rays = undistorted(pinhole[:, None], camera.distortion)[:, 0]
