@@ -24,17 +24,22 @@ OLD_LIGHT = np.float32(0.35)  # how bright a cloud is that is no longer live
 
 
 def thinned(points: Array, budget: int) -> Array:
-    """At most `budget` points, flat (N,): every n-th of rows and columns, or of a list.
+    """At most `budget` points, flat (N,), and little fewer: rows and columns spread evenly.
 
     The same ones of every cloud of a size, so that a standing scene stands still.
     """
     if points.size <= budget:
         return points.reshape(-1)
-    step = math.ceil(math.sqrt(points.size / budget))
-    if points.ndim == 2 and min(points.shape) >= step:
-        return points[step - 1 :: step, step - 1 :: step].reshape(-1)
-    step = math.ceil(points.size / budget)
-    return points.reshape(-1)[step - 1 :: step].copy()
+    grid = points.reshape(1, -1) if points.ndim == 1 else points
+    high, wide = grid.shape
+    rows = min(max(1, int(math.sqrt(high * budget / wide))), high, budget)
+    columns = min(wide, budget // rows)
+    return grid[np.ix_(_spread(high, rows), _spread(wide, columns))].reshape(-1)
+
+
+def _spread(count: int, kept: int) -> NDArray[np.intp]:
+    """So many of 0 … count - 1, at even steps but for rounding."""
+    return (2 * np.arange(kept) + 1) * count // (2 * kept)
 
 
 def write_places(points: Array, places_m: Floats) -> bool:
