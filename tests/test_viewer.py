@@ -171,12 +171,12 @@ def test_a_paused_recording_is_neither_silent_nor_late():
     feeds = Feeds([source], clock=clock)
     (feed,) = feeds.update()
     clock.now_s += 60
-    feeds.hold(True)
+    feeds.hold([feeds.endpoints[0]])
     assert feed.is_live(clock())
     assert notice(feeds) == ""
     said = facts(feed, clock())
     assert (said[1].words, said[1].colour) == ("paused", WARN)
-    feeds.hold(False)
+    feeds.hold([])
     assert not feed.is_live(clock())
     assert notice(feeds) == "no data for 60 s"
 
@@ -189,7 +189,7 @@ def test_a_paused_recording_keeps_the_obstacles_of_its_cloud():
     source.said["obstacles/front"] = obstacles(state="stale", reason="no frame for 2 s")
     feeds.update()
     assert feed.obstacles.state == "stale"
-    feeds.hold(True)
+    feeds.hold([feeds.endpoints[0]])
     assert feed.obstacles.state == "ok"
 
 

@@ -128,9 +128,17 @@ def test_a_paused_camera_does_not_hide_that_another_died():
     ]
     feeds = Feeds(sources, clock=clock)
     feeds.update()
-    feeds.hold(True)
+    feeds.hold([feeds.endpoints[0]])
     clock.now_s += 4
     feeds.update()
     assert notice(feeds) == "rear: no data for 4 s"
     assert math.isclose(feeds.silent[0][1], 4)
     assert said_of(feeds.all[0], clock())["camera"].colour == GOOD
+
+
+def test_cameras_of_one_name_are_told_apart_by_where_they_are_heard():
+    said = {"cloud/front": cloud_of()}
+    feeds = Feeds([Told(said), Told(said | {"cloud/rear": cloud_of("rear")}, endpoint="ipc:///b")])
+    titles = [feed.title for feed in feeds.update()]
+    assert titles == ["front at 127.0.0.1:5556", "front at ipc:///b", "rear"]
+    assert said_of(feeds.all[0], feeds.all[0].seen_s)["camera"].words == titles[0]

@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 
 from cloudypoints.control import PlayState
-from cloudypoints.messages import Cloud, Depth, Image
-from cloudypoints.picture.canvas import ACCENT, GOOD, Box
+from cloudypoints.messages import Cloud, Depth, Image, Mask, Relative
+from cloudypoints.picture.canvas import ACCENT, BAD, GOOD, WARN, Box
 from cloudypoints.viewer import insets
 from cloudypoints.viewer.feeds import Feeds
-from cloudypoints.viewer.overlay import Overlay, composed
+from cloudypoints.viewer.overlay import Overlay, _with_rows, composed
 from cloudypoints.viewer.points import MODES
 from cloudypoints.viewer.scenery import ring_labels
 from cloudypoints.viewer.shots import save_shot
@@ -37,11 +37,66 @@ def feed_of(**said):
     return feed
 
 
-def test_the_strip_has_a_row_for_each_camera_and_counts_those_without_room():
+def test_the_strip_has_a_row_for_each_camera():
     row = [Fact("camera", "front", GOOD), *(Fact("rate", "20 Hz") for _ in range(6))]
     assert insets.strip([row] * 3, 1280).shape == (3 * insets.ROW_PX, 1280, 3)
-    assert insets.strip([row] * 9, 1280).shape == (4 * insets.ROW_PX, 1280, 3)
     assert insets.strip([row], 40).shape == (insets.ROW_PX, 40, 3)
+    assert (insets.strip([row] * 3, 1280) != insets.strip([row] * 3, 1280, more=2)).any()
+
+
+@pytest.mark.parametrize("width_px", [600, 1280])
+@pytest.mark.parametrize("name", ["front", "a-camera-with-a-name-that-is-far-too-long-" * 2])
+def test_long_words_are_cut_before_the_model_is_left_out(width_px, name):
+    reason = "degraded: " + "the lens is dirty, " * 4
+    facts = [Fact("camera", name, GOOD), Fact("rate", "6.5 Hz"), Fact("obstacles", reason, WARN)]
+    blue = Fact("model", "cloudy-small", ACCENT)
+    seen = (insets.strip([[*facts, blue]], width_px) == ACCENT).all(axis=-1)
+    whole = (insets.strip([[blue]], 200) == ACCENT).all(axis=-1)
+    dot = (insets.strip([[Fact("", "", ACCENT)]], 200) == ACCENT).all(axis=-1)
+    assert seen.sum() == whole.sum() - dot.sum()
+
+
+def test_a_silent_camera_says_so_whatever_its_name_and_the_window():
+    facts = [Fact("camera", "x" * 75, GOOD), Fact("state", "no data for 3 s", BAD)]
+    assert (insets.strip([facts], 400) == BAD).all(axis=-1).sum() > 50
+
+
+def test_the_chosen_camera_and_the_silent_ones_have_a_row():
+    names = [f"camera-{index}" for index in range(9)]
+    clock = Clock()
+    clouds = {name: Cloud(replace(HEADER, camera=name), wall()) for name in names}
+    source = Told({f"cloud/{name}": cloud for name, cloud in clouds.items()})
+    feeds = Feeds([source], clock=clock)
+    feeds.update()
+    clock.now_s += 2
+    source.said |= {f"cloud/{name}": replace(clouds[name]) for name in names[:7]}
+    feeds.update()
+    chosen = feeds.all[6]
+    shown = _with_rows(feeds.all, clock(), chosen)
+    assert [feed.camera for feed in shown] == [names[0], names[6], names[7], names[8]]
+    clock.now_s += 2
+    assert len(_with_rows(feeds.all, clock(), chosen)) == 8  # of nine, the chosen among them
+    assert chosen in _with_rows(feeds.all, clock(), chosen)
+    overlay = Overlay()
+    overlay.say(feeds, clock(), 1280, chosen)
+    assert len(overlay.canvases["strip"]) == 8 * insets.ROW_PX
+
+
+@pytest.mark.parametrize("kind", ["image", "mask", "relative", "depth"])
+def test_the_panels_say_whose_they_are(kind):
+    grid = np.zeros((60, 80), np.float32)
+    messages = {
+        "image": Image(HEADER, np.full((60, 80, 3), ORANGE, np.uint8)),
+        "mask": Mask(HEADER, grid.astype(np.uint8)),
+        "relative": Relative(HEADER, grid, "inverse"),
+        "depth": Depth(HEADER, grid),
+    }
+    feed = feed_of(**{kind: messages[kind]})
+    (_, before), *_ = insets.pictures(feed, ROOM)
+    feed.shares_name = True
+    (_, after), *_ = insets.pictures(feed, ROOM)
+    assert before.shape == after.shape
+    assert (before != after).any()
 
 
 def test_the_camera_s_picture_and_depth_are_drawn_as_wide_as_their_panel():

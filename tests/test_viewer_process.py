@@ -7,17 +7,20 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import av
 import numpy as np
 import pytest
 
+from cloudypoints.control import ControlServer, control_beside
 from cloudypoints.geometry import Mount
-from desktop import Desktop, Picture, mask_of, shows
+from cloudypoints.picture.canvas import ACCENT, GOOD
+from cloudypoints.viewer.insets import ROW_PX
+from desktop import Desktop, Picture, mask_of, pixels_of, shows
 from ports import free_port
-from streets import PINK, Street
+from streets import HALFWAY, PINK, Played, Street
 
 # Machines may be busy.
 pytestmark = [pytest.mark.display, pytest.mark.slow, pytest.mark.timeout(300)]
@@ -119,3 +122,24 @@ def test_cameras_stand_where_their_mounts_say(desktop):
 
     with Street(endpoint, mounts=mounts), command(desktop, endpoint, "--look", "top"):
         desktop.wait_for(two_walls, "two walls")
+
+
+def test_the_keys_of_playback_go_to_the_node_of_the_chosen_camera(desktop):
+    endpoints = [f"tcp://127.0.0.1:{free_port()}" for _ in range(2)]
+    first, second = Played(), Played()
+    with ExitStack() as running:
+        for endpoint, played in zip(endpoints, (first, second), strict=True):
+            running.enter_context(Street(endpoint))
+            running.enter_context(ControlServer(control_beside(endpoint), played))
+        running.enter_context(command(desktop, *endpoints))
+        desktop.wait_for(lambda picture: pixels_of(picture[776:], ACCENT) > 100, "a bar")
+        desktop.wait_for(
+            lambda picture: pixels_of(picture[ROW_PX : 2 * ROW_PX, :24], GOOD) > 20, "two rows"
+        )
+        desktop.press("Right")
+        desktop.wait_for(lambda picture: first.now.position_s == 17, "the first, later")
+        desktop.press("n")
+        desktop.press("space")
+        desktop.wait_for(lambda picture: not second.now.playing, "the second, paused")
+    assert first.now.playing
+    assert second.now.position_s == HALFWAY.position_s

@@ -5,6 +5,7 @@ A canvas is (H, W, 3) uint8 RGB and is drawn on in place. OpenCV draws lines and
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -83,6 +84,16 @@ def text_width(words: str, style: Style) -> int:
     """How many pixels wide the words come out."""
     box = drawing().getTextSize((1, 1), words, (0, 0), _font(), style.size_px, style.weight)
     return int(box[2])
+
+
+def shortened(words: str, width_px: int, style: Style) -> str:
+    """As much of the words as is no wider; that some are missing is seen."""
+    if text_width(words, style) <= width_px:
+        return words
+    fits = bisect_right(
+        range(len(words)), width_px, key=lambda kept: text_width(f"{words[:kept]}…", style)
+    )
+    return f"{words[: max(0, fits - 1)].rstrip()}…"
 
 
 def write(

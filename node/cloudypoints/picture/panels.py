@@ -30,12 +30,14 @@ from cloudypoints.picture.canvas import (
     Box,
     Canvas,
     Colour,
+    Style,
     dot,
     drawing,
     fill,
     fitted,
     lines,
     paint,
+    shortened,
     tag,
     text_width,
     write,
@@ -53,16 +55,23 @@ _BLEND = 0.58  # of a category's colour over the picture
 
 
 def draw_camera(
-    canvas: Canvas, image: Image, obstacles: Obstacles | None, mask: Mask | None = None
+    canvas: Canvas,
+    image: Image,
+    obstacles: Obstacles | None,
+    mask: Mask | None = None,
+    *,
+    name: str = "",
 ) -> None:
-    """The picture, the nearest obstacle marked, what stands before the background tinted."""
+    """The picture, the nearest obstacle marked, what stands before the background tinted; `name`:
+    whose it is.
+    """
     place = _draw_fitted(canvas, image.picture)
     height_px, width_px = image.picture.shape[:2]
     words = f"{width_px}×{height_px} px, frame {image.header.frame}"
     if mask is not None:
         _tint(place.of(canvas), mask)
         words = f"foreground {_share(mask):.1%}, {words}"
-    write(canvas, words, (14, canvas.shape[0] - 8), CAPTION)
+    _write_caption(canvas, name, words, CAPTION)
     if obstacles is None or not math.isfinite(obstacles.nearest_m):
         return
     pole = _pole_px(obstacles, image.header)
@@ -99,14 +108,14 @@ def draw_relative(canvas: Canvas, relative: Relative) -> None:
     write(canvas, "far", (width - 44, height - 8), SMALL)
 
 
-def draw_mask(canvas: Canvas, mask: Mask, image: Image | None) -> None:
-    """The picture, its background dark; the share of the foreground."""
+def draw_mask(canvas: Canvas, mask: Mask, image: Image | None, *, name: str = "") -> None:
+    """The picture, its background dark; the share of the foreground; `name`: whose it is."""
     share = mask.mask[..., None] / np.float32(255)
     white = np.full((*mask.mask.shape, 3), 255, np.uint8)
     shown = white if image is None or image.picture.shape != white.shape else image.picture
     _draw_fitted(canvas, (shown * (_DARK + (1 - _DARK) * share)).astype(np.uint8))
     words = f"{_share(mask):.1%} stands before the background"
-    write(canvas, words, (14, canvas.shape[0] - 8), SMALL)
+    _write_caption(canvas, name, words, SMALL)
 
 
 def draw_categories(canvas: Canvas, labels: Labels, image: Image | None) -> None:
@@ -126,6 +135,13 @@ def draw_categories(canvas: Canvas, labels: Labels, image: Image | None) -> None
         dot(canvas, (x, height - 12), 4, paint(CATEGORY_ON_DARK[category]))
         write(canvas, name, (x + 9, height - 8), SMALL)
         x = end + 12
+
+
+def _write_caption(canvas: Canvas, name: str, words: str, style: Style) -> None:
+    """Below the picture; a long name is cut."""
+    room_px = canvas.shape[1] - 28 - text_width(f": {words}", style)
+    whose = f"{shortened(name, room_px, style)}: " if name else ""
+    write(canvas, f"{whose}{words}", (14, canvas.shape[0] - 8), style)
 
 
 def _draw_fitted(canvas: Canvas, picture: Canvas) -> Box:

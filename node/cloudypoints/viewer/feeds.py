@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
@@ -64,7 +65,7 @@ class Source(Protocol):
         """Raises what ended the source, or NoMessage."""
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Feed:
     """One camera of one source."""
 
@@ -76,6 +77,7 @@ class Feed:
     changed: bool = True  # since it was last drawn
     patience_s: float = SILENT_S  # how long it may be silent, how far apart its messages may be
     silent: bool = False  # as far as it was noticed
+    shares_name: bool = False  # with a camera of another source
     held: bool = False  # by somebody who paused the recording: what is shown is what was wanted
     told: Obstacles | None = None  # those of this cloud, the same until the next `take`
     kept: Obstacles | None = None  # the last of them that were not stale
@@ -117,6 +119,12 @@ class Feed:
     def camera(self) -> str:
         """Its name."""
         return self.header.camera
+
+    @property
+    def title(self) -> str:
+        """Its name, and where it is heard if there is another of that name."""
+        where = self.source.endpoint.removeprefix("tcp://")
+        return f"{self.camera} at {where}" if self.shares_name else self.camera
 
     @property
     def foot_m(self) -> NDArray[np.float64]:
@@ -225,7 +233,9 @@ class Feeds:
             _raise_if_ended(source)
             for camera in _cameras(source, LEADS):
                 self._look(index, source, camera)
+        cameras = Counter(feed.camera for feed in self.all)
         for feed in self.all:
+            feed.shares_name = cameras[feed.camera] > 1
             feed.take()
             self._note_silence(feed)
         return self.all
@@ -235,10 +245,10 @@ class Feeds:
         """In the order in which they were first heard."""
         return list(self._feeds.values())
 
-    def hold(self, held: bool) -> None:
-        """Whether the recording that the first source plays is paused."""
-        for (index, _camera), feed in self._feeds.items():
-            feed.held = held and index == 0
+    def hold(self, endpoints: Collection[str]) -> None:
+        """The recordings that these play are paused, no others."""
+        for feed in self.all:
+            feed.held = feed.source.endpoint in endpoints
 
     @property
     def endpoints(self) -> list[str]:

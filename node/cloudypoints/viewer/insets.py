@@ -45,6 +45,8 @@ from cloudypoints.picture.canvas import (
     fill,
     lines,
     paint,
+    shortened,
+    tag,
     text_width,
     write,
 )
@@ -63,8 +65,8 @@ ROW_PX, FOOT_PX = 42, 26  # heights of a camera's row in the strip, of the foot
 PANEL_PX = 300  # width of the pictures
 _WIDE_PX, _LEAST_PX = 560, 120  # the same at most and at least, where there are no points
 _PANEL_FOOT_PX = 24  # of a picture, below it
-_MOST_ROWS = 4
 _GAP_PX = 22
+_LEAST_WORDS_PX = 130  # that are left of long words in the strip
 _LEGEND_PX = (300, 40)
 _HELP_PX = (470, 26)  # width, height of a line
 _VALUE = Style(15, TEXT, 550)
@@ -73,12 +75,12 @@ _Panel = tuple[str, tuple[int, ...], Callable[[Canvas], None]]  # name, shape, h
 _DEPTH_TICKS_M, _HEIGHT_TICKS_M = (2, 5, 10, 20, 40, 80), (0, 1, 2, 3, 4)
 
 
-def strip(rows: list[list[Fact]], width_px: int) -> Canvas:
-    """The facts of each camera in a row; what has no room at the right end is left out."""
-    shown = rows[:_MOST_ROWS]
-    canvas = _blank(width_px, max(1, len(shown)) * ROW_PX)
-    if len(rows) > len(shown):
-        shown = [*shown[:-1], [*shown[-1][:4], Fact("and", f"{len(rows) - len(shown)} more")]]
+def strip(rows: list[list[Fact]], width_px: int, *, more: int = 0) -> Canvas:
+    """The facts of each camera in a row, and how many have none; of what has no room long words are
+    cut, then the right end is left out.
+    """
+    canvas = _blank(width_px, max(1, len(rows)) * ROW_PX)
+    shown = rows if not more else [*rows[:-1], [*rows[-1][:4], Fact("and", f"{more} more")]]
     for index, facts in enumerate(shown):
         _draw_row(canvas, facts, index * ROW_PX)
     lines(canvas, [np.array([[0, len(canvas) - 1], [width_px, len(canvas) - 1]])], LINE)
@@ -107,6 +109,8 @@ def pictures(feed: Feed, room: Box, *, live: bool = True) -> list[tuple[str, Can
     aspects = [shape[0] / max(1, shape[1]) for _, shape, _ in panels]
     width = PANEL_PX if feed.cloud is not None else _wide_px(aspects, room)
     drawn = [(name, _picture(shape, width, draw)) for name, shape, draw in panels]
+    if drawn and drawn[0][0] not in ("picture", "mask"):  # these say it below
+        tag(drawn[0][1], shortened(feed.title, width - 40, CAPTION), (8, 8), CAPTION)
     return drawn if live else [(name, _greyed(canvas)) for name, canvas in drawn]
 
 
@@ -118,10 +122,12 @@ def _panels(
     found: list[_Panel] = []
     if image is not None:
         shown = feed.obstacles if live else None
-        camera = partial(draw_camera, image=image, obstacles=shown, mask=mask)
+        camera = partial(draw_camera, image=image, obstacles=shown, mask=mask, name=feed.title)
         found.append(("picture", image.picture.shape, camera))
     elif mask is not None:
-        found.append(("mask", mask.mask.shape, partial(draw_mask, mask=mask, image=None)))
+        found.append(
+            ("mask", mask.mask.shape, partial(draw_mask, mask=mask, image=None, name=feed.title))
+        )
     if relative is not None:
         thin = replace(relative, nearness=_every(relative.nearness))
         found.append(("relative", relative.nearness.shape, partial(draw_relative, relative=thin)))
@@ -201,16 +207,27 @@ def _plate(words: str, style: Style, edge: Colour, rows_px: tuple[int, int]) -> 
 
 
 def _draw_row(canvas: Canvas, facts: Sequence[Fact], top: int) -> None:
-    x, width_px = 26, canvas.shape[1]
+    x, right = 26, canvas.shape[1] - 8
     dot(canvas, (12, top + 26), 5, facts[0].colour)
-    for fact in facts:
-        style = Style(_VALUE.size_px, fact.colour, _VALUE.weight)
-        width = max(text_width(fact.caption, SMALL), text_width(fact.words, style))
-        if x + width > width_px - 8:
+    for fact, width in zip(facts, _widths(facts, right - x), strict=True):
+        if x + width > right:
             return
+        style = Style(_VALUE.size_px, fact.colour, _VALUE.weight)
         write(canvas, fact.caption, (x, top + 14), Style(SMALL.size_px, MUTED))
-        write(canvas, fact.words, (x, top + 33), style)
+        write(canvas, shortened(fact.words, width, style), (x, top + 33), style)
         x += width + _GAP_PX
+
+
+def _widths(facts: Sequence[Fact], room_px: int) -> list[int]:
+    """Of each entry; what is too much is taken from the longest words first."""
+    widths = [max(text_width(f.caption, SMALL), text_width(f.words, _VALUE)) for f in facts]
+    over_px = sum(widths) + (len(widths) - 1) * _GAP_PX - room_px
+    for index in sorted(range(len(widths)), key=lambda i: -widths[i]):
+        least = max(_LEAST_WORDS_PX, text_width(facts[index].caption, SMALL))
+        cut_px = min(max(0, over_px), max(0, widths[index] - least))
+        widths[index] -= cut_px
+        over_px -= cut_px
+    return widths
 
 
 def _draw_play(canvas: Canvas, play: PlayState, box: Box) -> None:

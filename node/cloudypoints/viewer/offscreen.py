@@ -100,7 +100,7 @@ class Offscreen:
         feeds, width_px = self.feeds.all, self._film.size_px[0]
         counts = list(self._stage.shown.values())
         words = drawn_line(self._stage.mode, sum(n for n, _ in counts), sum(n for _, n in counts))
-        self._overlay.say(self.feeds, now_s, width_px)
+        self._overlay.say(self.feeds, now_s, width_px, next(iter(feeds), None))
         words = f"{words}, {self._film.look.view} view"
         self._overlay.tell(words, self._stage.mode, None, width_px)
         self._overlay.show(feeds[0] if feeds else None, now_s)

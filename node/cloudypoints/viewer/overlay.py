@@ -18,6 +18,7 @@ from cloudypoints.viewer.words import facts, facts_without_cloud, notice, remark
 PANELS = ("picture", "mask", "relative", "depth", "labels")  # from the top
 _MARGIN_PX = 12
 _LABEL_PX = 14
+_MOST_ROWS, _MOST_SILENT_ROWS = 4, 8  # of the strip; while more cameras are silent
 _PICTURES_S = 1 / 16  # between two drawings of the camera's picture and depth
 _LEAST_SCENE_PX = 320  # width that is left to the scene where pictures are beside it
 
@@ -33,12 +34,16 @@ class Overlay:
     points_there: bool = True  # of the camera whose pictures these are: they need room, too
     shown_s: float = float("-inf")  # when the pictures were drawn by `follow`
 
-    def say(self, feeds: Feeds, now_s: float, width_px: int) -> str:
+    def say(self, feeds: Feeds, now_s: float, width_px: int, chosen: Feed | None = None) -> str:
         """Bring the strip and the warning up to date; the warning, empty while all is well."""
-        rows = [facts(feed, now_s) for feed in feeds.all]
-        rows += [facts_without_cloud(status) for status in feeds.without_cloud]
+        shown = _with_rows(feeds.all, now_s, chosen)
+        without_cloud = feeds.without_cloud
+        mute = without_cloud[: max(0, _MOST_ROWS - len(shown))]
+        rows = [facts(feed, now_s) for feed in shown]
+        rows += [facts_without_cloud(status) for status in mute]
+        more = len(feeds.all) + len(without_cloud) - len(rows)
         words = notice(feeds)
-        self._put("strip", insets.strip(rows, width_px) if rows else None)
+        self._put("strip", insets.strip(rows, width_px, more=more) if rows else None)
         self._put("warning", insets.warning(words) if words else None)
         explained = "" if words else remark(feeds)
         self._put("remark", insets.remark(explained) if explained else None)
@@ -115,6 +120,15 @@ class Overlay:
             self.canvases.pop(name, None)
         else:
             self.canvases[name] = canvas
+
+
+def _with_rows(feeds: Sequence[Feed], now_s: float, chosen: Feed | None) -> list[Feed]:
+    """Those with a row in the strip, as they were heard: the chosen and silent ones before all."""
+    needed = [feed for feed in feeds if feed is chosen or feed.is_silent(now_s)]
+    needed.sort(key=lambda feed: feed is not chosen)
+    most = min(max(_MOST_ROWS, len(needed)), _MOST_SILENT_ROWS)
+    wanted = [*needed, *(feed for feed in feeds if feed not in needed)][:most]
+    return [feed for feed in feeds if feed in wanted]
 
 
 def composed(

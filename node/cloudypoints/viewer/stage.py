@@ -98,7 +98,7 @@ class Stage:
             self._stands[feed.name] = stand
             self._draw_sets(feed, "camera", [frustum(header, matrix), axes(matrix)])
         x_m, y_m, z_m = matrix[:3, 3].tolist()
-        named = [Label(feed.camera, (x_m, y_m, z_m), _CAMERA_COLOUR, Rank.CAMERA, above=True)]
+        named = [Label(feed.title, (x_m, y_m, z_m), _CAMERA_COLOUR, Rank.CAMERA, above=True)]
         labels = named if len(self._layers) > 1 else []
         strokes: list[Strokes] = []
         if live and obstacles is not None and obstacles.state != "stale":

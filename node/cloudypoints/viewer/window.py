@@ -60,7 +60,10 @@ class Window:
             self._make(look)
         self._open, self._gone = True, False
         self._closing = ExitStack()
-        self._player = self._closing.enter_context(Player(feeds.endpoints[0]))
+        self._players = {
+            endpoint: self._closing.enter_context(Player(endpoint))
+            for endpoint in dict.fromkeys(feeds.endpoints)
+        }
         self._actions = self._keys()
         self._look_again()
 
@@ -69,8 +72,8 @@ class Window:
         self._note_measurement()
         if self._glass.moved:
             self._window.set_needs_layout()
-        played = self._player.state
-        self._feeds.hold(played is not None and not played.playing)
+        played = {endpoint: player.state for endpoint, player in self._players.items()}
+        self._feeds.hold([e for e, state in played.items() if state and not state.playing])
         drew = self._draw(self._feeds.update())
         # Words cost a draw of their own, unless they come with one.
         if self._clock() - self._words_s >= (_WORDS_S if drew else 2 * _WORDS_S):
@@ -103,6 +106,12 @@ class Window:
     def _feed(self) -> Feed | None:
         """The camera whose pictures are beside the scene."""
         return next(iter(self._in_turn), None)
+
+    @property
+    def _player(self) -> Player:
+        """Of the node whose camera is chosen; of the first before any is heard."""
+        feed = self._feed
+        return self._players[self._feeds.endpoints[0] if feed is None else feed.source.endpoint]
 
     @property
     def _in_turn(self) -> list[Feed]:
@@ -167,7 +176,7 @@ class Window:
         drawn = drawn_line(self._stage.mode, sum(n for n, _ in counts), sum(n for _, n in counts))
         told = f"  |  {self._told}" if now_s - self._told_s < _TOLD_S else ""
         width_px = self._glass.width_px
-        warning = self._overlay.say(self._feeds, now_s, width_px)
+        warning = self._overlay.say(self._feeds, now_s, width_px, self._feed)
         words = f"H: help  |  {drawn}, {self._view} view{told}"
         self._overlay.tell(words, self._stage.mode, self._player.state, width_px)
         self._glass.show(self._overlay, self._stage.labels)
@@ -243,7 +252,7 @@ class Window:
             key.P: self._switch_pictures,
             key.H: self._switch_keys,
             key.S: self._save,
-            key.SPACE: self._player.pause_or_play,
+            key.SPACE: self._pause_or_play,
             key.PERIOD: lambda: self._player.step(1),
             key.COMMA: lambda: self._player.step(-1),
             key.LEFT: lambda: self._player.seek_by(-SEEK_S),
@@ -281,6 +290,9 @@ class Window:
         self._overlay.show(self._feed, self._clock())
         self._look_again()
         self._say()
+
+    def _pause_or_play(self) -> None:
+        self._player.pause_or_play()
 
     def _switch_pictures(self) -> None:
         self._overlay.pictures_on = not self._overlay.pictures_on

@@ -54,7 +54,7 @@ def notice(feeds: Feeds) -> str:
     if silent and len(silent) == len(feeds.all):
         return f"no data for {min(silent_s for _, silent_s in silent):.0f} s"
     if silent:
-        said = [f"{feed.camera}: no data for {silent_s:.0f} s" for feed, silent_s in silent]
+        said = [f"{feed.title}: no data for {silent_s:.0f} s" for feed, silent_s in silent]
         return _cut("; ".join(said), _NOTICE_CHARS)
     if feeds.all or feeds.waited_s < SILENT_S:
         return ""
@@ -74,9 +74,9 @@ def remark(feeds: Feeds) -> str:
         if feed.cloud is None and waits and feed.status is not None:
             said.append(_why_no_cloud(feed.status))
         elif feed.awaits_cloud:
-            said.append(f"{feed.camera}: no cloud yet")
+            said.append(f"{feed.title}: no cloud yet")
         elif feed.cloud is None:
-            said.append(f"{feed.camera}: {_INSTEAD[feed.kind]} without metres, so no points")
+            said.append(f"{feed.title}: {_INSTEAD[feed.kind]} without metres, so no points")
     return _cut("; ".join(said), _NOTICE_CHARS)
 
 
@@ -95,7 +95,7 @@ def facts(feed: Feed, now_s: float) -> list[Fact]:
     """One camera, what matters most first; a silent one says only for how long it has been so."""
     if feed.is_silent(now_s):
         return [
-            Fact("camera", feed.camera, BAD),
+            Fact("camera", feed.title, BAD),
             Fact("state", f"no data for {now_s - feed.seen_s:.0f} s", BAD),
             *([] if feed.status is None else [_source_fact(feed.status)]),
         ]
@@ -108,14 +108,14 @@ def facts(feed: Feed, now_s: float) -> list[Fact]:
         Fact("age", age if live else f"{age}, late", age_colour if live else BAD),
     ]
     return [
-        Fact("camera", feed.camera, GOOD if live else BAD),
+        Fact("camera", feed.title, GOOD if live else BAD),
         *([Fact("state", "paused", WARN)] if feed.held else timing),
         *_obstacle_facts(feed, live=live),
         Fact("lost", f"{lost}", WARN if lost else GOOD),
+        Fact("model", header.model or "unknown"),
         _scale_fact(feed),
         *([] if status is None else _status_facts(status)),
         Fact("calibration", header.calibration, state_colour(header.calibration)),
-        Fact("model", header.model or "unknown"),
     ]
 
 
