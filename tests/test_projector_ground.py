@@ -221,9 +221,19 @@ def test_a_crest_and_a_dip_are_said_and_the_near_ground_stands(slope, says):
     ground = followed(filter_of(), bent_ground(camera, crest(12.0, slope)))
     assert ground.state == "converging"
     assert ground.reason.startswith(f"the ground {says} beyond 1")
-    assert 8 <= ground.flat_m <= 18
+    assert 8 <= ground.flat_m <= 18.1
     assert degrees_between(ground.pitch_rad, 0.05) < 0.3
     assert ground.height_m == pytest.approx(1.5, rel=0.02)
+
+
+@pytest.mark.parametrize(("scale", "metres_per_unit"), [(0.0, 1.0), ("ground", 2 / 3)])
+def test_how_far_it_is_flat_is_told_in_the_metres_that_are_published(scale, metres_per_unit):
+    higher = flat_ground(camera_of(Mount(2.25, pitch_rad=0.05)))
+    true = followed(filter_of(Mount(2.25, pitch_rad=0.05)), higher)
+    mistaken = followed(filter_of(scale=scale), higher)
+    assert true.state == mistaken.state == "good"
+    assert mistaken.height_m == pytest.approx(2.25 * metres_per_unit, rel=0.01)
+    assert mistaken.flat_m == pytest.approx(true.flat_m * metres_per_unit, rel=0.01)
 
 
 # Without ground

@@ -240,15 +240,26 @@ class GroundFilter:
     @property
     def _flat_m(self) -> float:
         """Up to which the ground of this frame is flat; NaN where there was none."""
-        return self._last.reach * self._mount.height_m if self._last else math.nan
+        return self._last.reach * self._height_m if self._last else math.nan
+
+    @property
+    def _height_m(self) -> float:
+        """Of the camera above the ground that was fitted, in the metres that are published."""
+        return math.exp(self._mean[2]) * self._metres_per_unit
+
+    @property
+    def _metres_per_unit(self) -> float:
+        """Of the depth, steadied."""
+        if self._scale != "ground":
+            return self._fixed_scale
+        return self._mount.height_m / math.exp(self._mean[2])
 
     def _ground(self, state: str, reason: str) -> Ground:
         lean, roll_rad, log_height = map(float, self._mean)
         sigmas = np.sqrt(np.diag(self._covariance))
         by_ground = self._scale == "ground"
-        scale = self._mount.height_m / math.exp(log_height) if by_ground else self._fixed_scale
-        height_m = math.exp(log_height) * scale
-        scale *= math.exp(self._stabiliser.log_factor)
+        height_m = self._height_m
+        scale = self._metres_per_unit * math.exp(self._stabiliser.log_factor)
         shifted = self._kind == "affine_inverse"
         return Ground(
             mount=replace(
