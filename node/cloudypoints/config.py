@@ -39,6 +39,8 @@ from cloudypoints.wire import check_camera_name
 DEFAULT_CAMERA = "front"
 MEDIAN = "median:"  # and so many seconds: a background made of the stream itself
 _LONGEST_MEDIAN_S = 3600.0
+# Of a camera's zones, which all stand in one header of at most 64 KiB.
+_MOST_ZONES, _MOST_CORNERS, _LONGEST_NAME = 32, 256, 32
 
 
 class _Section(BaseModel):
@@ -80,7 +82,7 @@ class CameraSettings(_Section):
     background: str = ""  # of models that take one: a picture, or "median:SECONDS"
     mask: str = ""  # a picture, black: left out; "learn": a bonnet that always stands there
     region: Region = EVERYTHING  # that is looked at: left, top, right, bottom, parts of the picture
-    zone: dict[str, ZoneSettings] = Field({}, max_length=32)  # areas that are watched, by name
+    zone: dict[str, ZoneSettings] = Field({}, max_length=_MOST_ZONES)  # areas that are watched
 
     @field_validator("region")
     @classmethod
@@ -89,6 +91,21 @@ class CameraSettings(_Section):
         if not (0 <= left < right <= 1 and 0 <= top < bottom <= 1):
             raise ValueError("must be left < right and top < bottom, each from 0 to 1")
         return region
+
+    @field_validator("zone")
+    @classmethod
+    def _fit_in_a_header(cls, zone: dict[str, ZoneSettings]) -> dict[str, ZoneSettings]:
+        for name in zone:
+            if not (0 < len(name) <= _LONGEST_NAME and name.isprintable()):
+                raise ValueError(
+                    f"the name {name!r:.60}: must be 1 to {_LONGEST_NAME} printable characters"
+                )
+        corners = sum(len(one.vehicle_m or one.picture_px) for one in zone.values())
+        if corners > _MOST_CORNERS:
+            raise ValueError(
+                f"{corners} corners in all; the zones of a camera take {_MOST_CORNERS} together"
+            )
+        return zone
 
     @field_validator("background")
     @classmethod
@@ -141,7 +158,7 @@ class PublisherSettings(_Section):
         unknown = [topic for topic in topics if topic not in TOPICS]
         if unknown:
             raise ValueError(f"unknown {', '.join(unknown)}; known are {', '.join(TOPICS)}")
-        return topics
+        return tuple(dict.fromkeys(topics))
 
 
 class NodeSettings(_Section):

@@ -123,7 +123,8 @@ class ZoneSettings(_Section):
     vehicle_m: tuple[Corner, ...] = ()  # forward and left in the vehicle's frame; or
     picture_px: tuple[Corner, ...] = ()  # right and down in the picture, of a fixed camera
     picture_size_px: tuple[int, int] = (0, 0)  # in which it was drawn; 0, 0: the source's own
-    categories: tuple[str, ...] = ()  # that count; none: anything that stands in it
+    # that count; none: anything that stands in it
+    categories: tuple[str, ...] = Field((), max_length=len(CATEGORY_NAMES))
     leave_after_s: float = Field(0.5, ge=0, le=60)  # without anything in it
 
     @model_validator(mode="after")
