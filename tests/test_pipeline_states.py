@@ -32,9 +32,10 @@ def embedded() -> Model:
     return Model.open("embedded", provider="cpu")
 
 
-def told(pictures, model: Model) -> list[Obstacles]:
+def told(pictures, model: Model, **camera) -> list[Obstacles]:
     """The summaries of a live camera that delivers these pictures, ten a second."""
-    perception = Perception("front", settings_from(SETTINGS, "test"), model, camera=None, live=True)
+    document = {**SETTINGS, "camera": {"front": {"source": "demo:", **camera}}}
+    perception = Perception("front", settings_from(document, "test"), model, camera=None, live=True)
     summaries = []
     for index, picture in enumerate(pictures):
         stamp_ns = index * FRAME_NS
@@ -58,6 +59,16 @@ def test_a_street_is_ok(street, embedded):
     summaries = told(street, embedded)
     assert {summary.state for summary in summaries[5:]} == {"ok"}
     assert not any(summary.conditions for summary in summaries[5:])
+
+
+@pytest.mark.parametrize("part", ["region", "mask"])
+def test_depth_is_little_only_where_it_was_wanted(part, street, embedded, tmp_path):
+    mask = np.zeros((100, 100), np.uint8)
+    mask[60:75] = 255
+    cv2.imwrite(str(tmp_path / "strip.png"), cv2.resize(mask, street[0].shape[1::-1]))
+    strip = {"region": (0.0, 0.6, 1.0, 0.75), "mask": str(tmp_path / "strip.png")}[part]
+    summaries = told(street[:6], embedded, **{part: strip})
+    assert not any("little_depth" in summary.conditions for summary in summaries)
 
 
 def test_a_picture_that_freezes_is_stale_and_comes_back(street, embedded):

@@ -151,6 +151,19 @@ def metric_depth(**parts) -> MetricDepth:
     return MetricDepth(card_of(), CAMERA.intrinsics, ground, edge_m=edge_m, **parts)
 
 
+def test_the_share_that_is_wanted_is_what_all_masks_leave_in():
+    drawn = np.zeros((HEIGHT, WIDTH), np.uint8)
+    drawn[HEIGHT // 2 :] = 255
+    learner = BonnetLearner(RAYS)
+    both = metric_depth(mask=drawn, learner=learner)
+    assert metric_depth().wanted_share == metric_depth(learner=learner).wanted_share == 1.0
+    assert both.wanted_share == 0.5
+    learner.mask = np.full((HEIGHT, WIDTH), 255, np.uint8)
+    learner.mask[:, WIDTH // 2 :] = 0
+    assert both.wanted_share == 0.25
+    assert metric_depth(learner=learner).wanted_share == 0.5
+
+
 def test_what_a_mask_leaves_out_is_unknown_and_the_ground_does_not_see_it():
     mask = np.full((HEIGHT, WIDTH), 255, np.uint8)
     mask[BONNET] = 0

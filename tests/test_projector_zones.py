@@ -24,12 +24,26 @@ def watch_of(**settings) -> ObstacleFilter:
     return ObstacleFilter(tables, {"gate": zone})
 
 
-def seen(watch: ObstacleFilter, frame: int, depth_m, labels=None):
-    return watch.update(Header("gate", stamp_ns=frame * FRAME_NS), depth_m, labels)
+def at(frame: int) -> Header:
+    return Header("gate", stamp_ns=frame * FRAME_NS)
+
+
+def seen(watch: ObstacleFilter, frame: int, depth_m, labels=None, conditions=()):
+    return watch.update(at(frame), depth_m, labels, conditions=conditions)
+
+
+def told(watch: ObstacleFilter, film, first: int = 0) -> list[tuple[str, float, int]]:
+    """Event, distance and entries of the zone after each frame."""
+    reports = [seen(watch, first + frame, depth_m) for frame, depth_m in enumerate(film)]
+    return [
+        (r.zone_event["gate"], r.zone_distance_m["gate"], r.zone_entries["gate"]) for r in reports
+    ]
 
 
 STREET = ground_of(CAMERA)
 INSIDE = with_box(CAMERA, STREET, (10.0, 0.0, 1.0, 0, 1.7))
+NOTHING = np.full_like(STREET, np.nan)
+TRUCK = with_box(CAMERA, INSIDE, (5.0, -8.0, 8.0, 0, 5.0))  # hides the zone
 OUTSIDE = with_box(CAMERA, STREET, (10.0, -3.5, -2.5, 0, 1.7))
 
 
@@ -59,6 +73,69 @@ def test_a_zone_that_is_not_looked_at_is_unknown_and_never_empty():
     report = seen(watch_of(), 0, np.full((192, 320), np.nan, np.float32))
     assert report.zone_event == {"gate": "unknown"}
     assert math.isnan(report.zone_distance_m["gate"])
+
+
+@pytest.mark.parametrize("hides", [NOTHING, TRUCK], ids=["no depth", "a truck before it"])
+def test_what_is_lost_from_sight_has_not_left(hides):
+    watch = watch_of(leave_after_s=0.25)
+    lost = told(watch, [STREET, INSIDE, INSIDE] + [hides] * 12)[3:]
+    assert {event for event, *_ in lost} == {"stay", "unknown"}  # what vanishes is held at first
+    assert not any(math.isinf(distance_m) for _, distance_m, _ in lost)
+    assert (lost[-1][0], math.isnan(lost[-1][1])) == ("unknown", True)
+    assert told(watch, [INSIDE, INSIDE], first=15)[-1][::2] == ("stay", 1)
+
+
+def test_it_has_left_when_the_zone_was_seen_empty_for_long_enough():
+    watch = watch_of(leave_after_s=0.25)
+    told(watch, [STREET, INSIDE, INSIDE] + [NOTHING] * 12)
+    seen_empty = told(watch, [STREET] * 5, first=15)
+    assert [event for event, *_ in seen_empty] == ["stay", "stay", "stay", "leave", "empty"]
+    assert [math.isinf(distance_m) for _, distance_m, _ in seen_empty] == [False] * 3 + [True] * 2
+
+
+def test_inf_stands_beside_empty_and_leave_alone():
+    watch = watch_of(leave_after_s=0.25)
+    reports = told(watch, [STREET, INSIDE, INSIDE] + [STREET] * 8)
+    for event, distance_m, _ in reports:
+        assert math.isinf(distance_m) == (event in ("empty", "leave"))
+
+
+@pytest.mark.parametrize("condition", ["covered", "dazzled"])
+def test_behind_a_blind_lens_nothing_leaves(condition):
+    watch = watch_of(leave_after_s=0.0)
+    told(watch, [STREET, INSIDE, INSIDE])
+    blind = [seen(watch, frame, STREET, conditions=(condition,)) for frame in range(3, 12)]
+    assert {report.zone_event["gate"] for report in blind} == {"stay", "unknown"}
+    assert not any(math.isinf(report.zone_distance_m["gate"]) for report in blind)
+    assert seen(watch, 12, INSIDE).zone_event["gate"] == "stay"
+
+
+def test_a_frozen_picture_keeps_the_count_and_tells_that_nothing_is_known():
+    watch = watch_of()
+    told(watch, [STREET, INSIDE, STREET, INSIDE])
+    frozen = [seen(watch, frame, INSIDE, conditions=("frozen",)) for frame in range(4, 30)][-1]
+    assert (frozen.state, frozen.zone_event) == ("stale", {"gate": "unknown"})
+    assert math.isnan(frozen.zone_distance_m["gate"])
+    assert (frozen.zone_entries, frozen.zone_since_s) == ({"gate": 1}, {"gate": 2.8})
+    assert len(frozen.zone_outline_m["gate"]) == 8
+    assert told(watch, [INSIDE], first=30)[0][::2] == ("stay", 1)
+
+
+def test_silence_tells_the_zones_as_unknown_and_changes_nothing():
+    watch = watch_of()
+    assert watch.stale(at(0), "no frame").zone_since_s == {"gate": 0.0}
+    told(watch, [STREET, INSIDE])
+    silent = watch.stale(at(1), "no frame for 2 s")
+    assert (silent.state, silent.conditions) == ("stale", ("silent",))
+    assert (silent.zone_event, silent.zone_entries) == ({"gate": "unknown"}, {"gate": 1})
+    assert told(watch, [INSIDE], first=100)[0][::2] == ("stay", 1)
+
+
+def test_after_a_seek_the_count_begins_anew():
+    watch = watch_of()
+    told(watch, [STREET, INSIDE])
+    watch.reset()
+    assert told(watch, [INSIDE])[0][::2] == ("enter", 1)
 
 
 def test_only_the_categories_that_count_are_counted():

@@ -55,7 +55,6 @@ from cloudypoints.projector import (
     organised_points,
     scale_message,
     strided,
-    unknown,
     voxel_thinned,
 )
 from cloudypoints.timing import utc_ns
@@ -163,7 +162,7 @@ class Rig:
         assert shot.result is not None
         form, result, header = self.model.card.depth, shot.result, _header(shot, drops)
         if shot.sight.waits and self._gives_metres:
-            yield unknown(header, shot.sight.obstacles.tables, _LEARNING)
+            yield shot.sight.obstacles.stale(header, _LEARNING)
         elif form != "none" and not shot.sight.waits:
             yield Relative(header, shot.sight.depth.wanted(result.depth), form)
         yield from _pictured(header, result)
@@ -249,7 +248,7 @@ class Rig:
         if self._sight is None or not self._gives_metres:
             return None
         header = self._last[0] if self._last else self._sight.header
-        return unknown(header, self._sight.obstacles.tables, reason)
+        return self._sight.obstacles.stale(header, reason)
 
     def statistics(self) -> dict[str, float]:
         """Of the last frame, by name; empty before there was one."""
@@ -292,8 +291,8 @@ class Rig:
             metres,
             shot.result.labels,
             mount=ground.mount,
-            relative_error=self.model.card.relative_error,
             conditions=(*conditions, *lost),
+            wanted=shot.sight.depth.wanted_share,
         )
 
     def _new_sight(self, width_px: int, height_px: int) -> Sight:
@@ -310,7 +309,8 @@ class Rig:
         )
         tables = ObstacleTables.of(view.camera, rays, self._settings.obstacles)
         zones = {name: Zone.of(name, zone, source) for name, zone in self._zones.items()}
-        obstacles = ObstacleFilter(tables, zones)
+        error = self.model.card.relative_error
+        obstacles = ObstacleFilter(tables, zones, relative_error=error)
         thinned = view.camera.intrinsics.strided(self._settings.cloud.stride)
         health = PictureHealth(self._settings.health, live=self._live)
         depth = self._new_depth(view, rays)

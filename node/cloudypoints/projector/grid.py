@@ -17,14 +17,18 @@ UNKNOWN, FREE, OCCUPIED = -1, 0, 100  # as ROS has them
 _LEAST = 2  # standing pixels that make a cell an obstacle
 
 
-def grid_of(scene: Scene, header: Header) -> Grid:
-    """Cells (X, Y), X forward and Y left; they reach `grid_range_m` from the camera."""
+def grid_of(scene: Scene, header: Header, *, free: bool = True) -> Grid:
+    """Cells (X, Y), X forward and Y left; they reach `grid_range_m` from the camera.
+
+    `free`: whether ground that is seen may be called so; else it stays unknown.
+    """
     settings = scene.tables.settings
     cell_m, reach_m = settings.grid_cell_m, settings.grid_range_m
     corner_m = [cell_m * math.floor((at - reach_m) / cell_m) for at in _camera_at(scene)]
     count = 2 * math.ceil(reach_m / cell_m) + 1
     cells = np.full((count, count), UNKNOWN, np.int8)
-    _mark(cells, scene.ground, corner_m, cell_m, FREE, 1)
+    if free:
+        _mark(cells, scene.ground, corner_m, cell_m, FREE, 1)
     _mark(cells, scene.standing, corner_m, cell_m, OCCUPIED, _LEAST)
     return Grid(header, cells, cell_m=cell_m, x_m=corner_m[0], y_m=corner_m[1])
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -65,6 +66,15 @@ class MetricDepth:
         if self._learner is not None and self._learner.mask is not None:
             depth = only(self._learner.mask, depth)
         return depth
+
+    @property
+    def wanted_share(self) -> float:
+        """Of the grid's pixels, those that masks leave in."""
+        learned = self._learner.mask if self._learner is not None else None
+        masks = [mask for mask in (self._mask, learned) if mask is not None]
+        if not masks:
+            return 1.0
+        return cv2.countNonZero(cv2.bitwise_and(masks[0], masks[-1])) / masks[0].size
 
     def _learn(
         self, learner: BonnetLearner, picture: NDArray[np.uint8], metres: Floats, ground: Ground

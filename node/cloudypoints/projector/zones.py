@@ -2,7 +2,8 @@
 
 Corners in metres lie in the vehicle's frame. Corners drawn in the picture are where their pixels
 see the ground, as it was fitted: for cameras that stay where they are. What enters a zone is told
-once, then that it stays, and once that it has left.
+once, then that it stays, and once that it has left: when the zone was seen to be empty. While
+nobody sees into it, it is unknown, and what was in it may still be.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from cloudypoints.projector.settings import ZoneSettings
 
 _FARTHEST_M = 1000.0  # of a corner that was drawn near the horizon
 _EDGE_PARTS = 8  # of an edge drawn in the picture: straight there, bent on the ground by the lens
+_NOTHING = ("empty", "leave")  # events of a zone that was seen to hold nothing
 _EVERY = 16  # of the ground's pixels one is asked whether a zone was looked at
 
 
@@ -114,10 +116,21 @@ class _Memory:
     """What one zone was."""
 
     occupied: bool = False
-    since_ns: int = 0  # when it became so
-    seen_ns: int = 0  # when something was last seen in it
+    since_ns: int | None = None  # when it became so; None before the first frame
+    empty_ns: int | None = None  # since when it has been seen empty; None: it was not
     entries: int = 0
-    begun: bool = False
+
+    def lasts_s(self, stamp_ns: int) -> float:
+        """How long it has been so."""
+        return 0.0 if self.since_ns is None else (stamp_ns - self.since_ns) / 1e9
+
+    def filled(self, stamp_ns: int) -> str:
+        """Something is in it: whether it has come, or stays."""
+        if self.occupied:
+            return "stay"
+        self.occupied, self.since_ns = True, stamp_ns
+        self.entries += 1
+        return "enter"
 
 
 class ZoneWatch:
@@ -135,20 +148,29 @@ class ZoneWatch:
         self, distance_m: Floats, looked_at: Sequence[bool], mount: Mount, stamp_ns: int
     ) -> dict[str, Any]:
         """The message's maps, of the nearest in each zone (Z,) and whether it was looked at."""
-        names = list(self._zones)
+        nearest_m = dict(zip(self._zones, distance_m.tolist(), strict=True))
         events = {
-            name: self._event(name, math.isfinite(nearest_m), seen, stamp_ns)
-            for name, nearest_m, seen in zip(names, distance_m.tolist(), looked_at, strict=True)
+            name: self._event(name, math.isfinite(nearest_m[name]), seen, stamp_ns)
+            for name, seen in zip(self._zones, looked_at, strict=True)
         }
-        memories = self._memories
+        for name, event in events.items():
+            if math.isinf(nearest_m[name]) and event not in _NOTHING:
+                nearest_m[name] = math.nan
+        return self._maps(events, nearest_m, mount, stamp_ns)
+
+    def unseen(self, mount: Mount, stamp_ns: int) -> dict[str, Any]:
+        """The maps while nothing is seen: every zone is unknown, and nothing is forgotten."""
+        unknown_m = dict.fromkeys(self._zones, math.nan)
+        return self._maps(dict.fromkeys(self._zones, "unknown"), unknown_m, mount, stamp_ns)
+
+    def _maps(
+        self, events: dict[str, str], nearest_m: dict[str, float], mount: Mount, stamp_ns: int
+    ) -> dict[str, Any]:
         return {
             "zone_event": events,
-            "zone_distance_m": {
-                name: math.nan if events[name] == "unknown" else nearest_m
-                for name, nearest_m in zip(names, distance_m.tolist(), strict=True)
-            },
-            "zone_since_s": {n: (stamp_ns - memories[n].since_ns) / 1e9 for n in names},
-            "zone_entries": {n: memories[n].entries for n in names},
+            "zone_distance_m": nearest_m,
+            "zone_since_s": {n: memory.lasts_s(stamp_ns) for n, memory in self._memories.items()},
+            "zone_entries": {n: memory.entries for n, memory in self._memories.items()},
             "zone_outline_m": {
                 n: tuple(np.round(z.at(mount).corners_m, 3).ravel().tolist())
                 for n, z in self._zones.items()
@@ -157,19 +179,16 @@ class ZoneWatch:
 
     def _event(self, name: str, something: bool, looked_at: bool, stamp_ns: int) -> str:
         memory = self._memories[name]
-        if not memory.begun:
-            memory.begun, memory.since_ns = True, stamp_ns
-        if something:
-            memory.seen_ns = stamp_ns
-            if memory.occupied:
-                return "stay"
-            memory.occupied, memory.since_ns = True, stamp_ns
-            memory.entries += 1
-            return "enter"
-        empty = "empty" if looked_at else "unknown"
+        if memory.since_ns is None:
+            memory.since_ns = stamp_ns
+        if something or not looked_at:
+            memory.empty_ns = None
+            return memory.filled(stamp_ns) if something else "unknown"
+        if memory.empty_ns is None:
+            memory.empty_ns = stamp_ns
         if not memory.occupied:
-            return empty
-        if (stamp_ns - memory.seen_ns) / 1e9 < self._zones[name].settings.leave_after_s:
+            return "empty"
+        if (stamp_ns - memory.empty_ns) / 1e9 < self._zones[name].settings.leave_after_s:
             return "stay"
         memory.occupied, memory.since_ns = False, stamp_ns
         return "leave"

@@ -45,7 +45,6 @@ class Follower:
 
     ground: GroundFilter
     obstacles: ObstacleFilter
-    relative_error: float = 0.0
 
     @classmethod
     def of(cls, camera: Camera, settings: ObstacleSettings, relative_error: float = 0) -> Follower:
@@ -53,8 +52,9 @@ class Follower:
         rays = rays_of(camera)
         return cls(
             GroundFilter(camera, rays, "metric", settings=GroundSettings()),
-            ObstacleFilter(ObstacleTables.of(camera, rays, settings)),
-            relative_error,
+            ObstacleFilter(
+                ObstacleTables.of(camera, rays, settings), relative_error=relative_error
+            ),
         )
 
     def report(self, seen: Seen, stamp_ns: int) -> Obstacles:
@@ -66,9 +66,7 @@ class Follower:
             scale=ground.state,
             vehicle_from_camera=tuple(ground.mount.vehicle_from_camera.ravel().tolist()),
         )
-        return self.obstacles.update(
-            header, *seen, mount=ground.mount, relative_error=self.relative_error
-        )
+        return self.obstacles.update(header, *seen, mount=ground.mount)
 
 
 def drive(course: Course, folder: Path, settings: ObstacleSettings, model: Model | None) -> Run:

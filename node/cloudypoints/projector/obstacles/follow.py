@@ -34,6 +34,7 @@ from cloudypoints.projector.zones import Zone, ZoneWatch
 _MIN_KNOWN = 0.2  # the part of pixels that must have depth for the summary to be ok
 _NO_NEWS = ("silent", "frozen")  # nothing is known any more: stale
 _BLIND = ("covered", "dazzled")  # what is not seen may be there: nothing is called free
+_NO_GRID = (*_NO_NEWS, *_BLIND, "scale_lost")  # a grid, which has no state, calls nothing free
 
 WORDS: Mapping[str, str] = {
     "silent": "no frame",
@@ -49,8 +50,16 @@ WORDS: Mapping[str, str] = {
 class ObstacleFilter:
     """Follows what one camera sees. The same frames give the same summaries; `reset` forgets."""
 
-    def __init__(self, tables: ObstacleTables, zones: Mapping[str, Zone] | None = None) -> None:
+    def __init__(
+        self,
+        tables: ObstacleTables,
+        zones: Mapping[str, Zone] | None = None,
+        *,
+        relative_error: float = 0.0,
+    ) -> None:
+        """`relative_error` is that of the depth."""
         self.tables = tables
+        self._relative_error = relative_error
         settings = tables.settings
         self._corridor = Corridor(
             settings.curvature_1pm,
@@ -64,12 +73,11 @@ class ObstacleFilter:
         self._nearest_closing, self._corridor_closing = ClosingFilter(), ClosingFilter()
         self._watch = ZoneWatch(self._zones)
         self._scene: Scene | None = None
+        self._free = False  # whether the last frame's ground may be called free
 
     def reset(self) -> None:
         """As after a seek: the next frame is the first."""
-        self._steady.reset()
-        self._nearest_closing.reset()
-        self._corridor_closing.reset()
+        self._break_off()
         self._watch.reset()
 
     def update(
@@ -79,32 +87,45 @@ class ObstacleFilter:
         labels: NDArray[np.uint8] | None,
         *,
         mount: Mount | None = None,
-        relative_error: float = 0.0,
         conditions: Sequence[str] = (),
+        wanted: float = 1.0,
     ) -> Obstacles:
         """The summary after this frame, on the whole grid: `depth_m` and `labels` (H, W).
 
-        `mount` is how the camera sits above the ground that was fitted, `relative_error` that of
-        depth; `conditions` are those that others have found.
+        `mount` is how the camera sits above the ground that was fitted, `conditions` are those
+        that others have found, `wanted` is the share of the grid that no mask or region leaves out.
         """
-        mount = mount or self.tables.camera.mount
-        scene = self._lookout.look(depth_m, labels, mount)
-        self._scene = scene
-        if any(condition in _NO_NEWS for condition in conditions):
-            self.reset()
-            return unknown(header, self.tables, reason_of(conditions), conditions=conditions)
-        seen = self._seen(scene, header.stamp_ns)
+        scene = self._lookout.look(depth_m, labels, mount or self.tables.camera.mount, wanted)
+        self._scene, self._free = scene, not {*conditions} & {*_NO_GRID}
+        if {*conditions} & {*_NO_NEWS}:
+            self._break_off()
+            return self.stale(header, reason_of(conditions), conditions=conditions)
+        blind = bool({*conditions} & {*_BLIND})
+        seen = self._seen(scene, header.stamp_ns, blind=blind)
         conditions = sorted({*conditions, *seen.conditions}, key=CONDITIONS.index)
-        state = _state_of(conditions)
-        message = self._message(header, seen, relative_error, state)
-        return _without_free(message) if {*conditions} & {*_BLIND} else message
+        message = self._message(header, seen, _state_of(conditions))
+        return _without_free(message) if blind else message
+
+    def stale(
+        self, header: Header, reason: str, *, conditions: Sequence[str] = ("silent",)
+    ) -> Obstacles:
+        """The summary while there is nothing new: NaN all over, and every zone is unknown."""
+        mount = self._scene.mount if self._scene else self.tables.camera.mount
+        zones = self._watch.unseen(mount, header.stamp_ns)
+        return unknown(header, self.tables, reason, conditions=conditions, zones=zones)
 
     def grid(self, header: Header) -> Grid | None:
         """The last frame from above; None before there was one."""
-        return None if self._scene is None else grid_of(self._scene, header)
+        return None if self._scene is None else grid_of(self._scene, header, free=self._free)
 
-    def _seen(self, scene: Scene, stamp_ns: int) -> _Seen:
-        """What stands where, kept steady, and the ground between."""
+    def _break_off(self) -> None:
+        """Forget what the next frame cannot follow; what zones hold and have counted stays."""
+        self._steady.reset()
+        self._nearest_closing.reset()
+        self._corridor_closing.reset()
+
+    def _seen(self, scene: Scene, stamp_ns: int, *, blind: bool) -> _Seen:
+        """What stands where, kept steady, and the ground between; of a `blind` lens no zone."""
         standing, ground, tables = scene.standing, scene.ground, self.tables
         zones = [zone.at(scene.mount) for zone in self._zones.values()]
         members = [self._in_corridor(standing)]
@@ -116,7 +137,7 @@ class ObstacleFilter:
         near, clear_m = nearest_of(evidence, enough, standing.label), self._clear(scene)
         near = self._steady.held(near, stamp_ns)
         pixel = evidence.pixel.take(near.entry)
-        looked_at = tuple(zone.seen_in(ground) for zone in zones)
+        looked_at = tuple(not blind and zone.seen_in(ground) for zone in zones)
         return _Seen(scene, near, pixel, clear_m, looked_at, members[0])
 
     def _in_corridor(self, pixels: Pixels | Places) -> Members:
@@ -131,9 +152,7 @@ class ObstacleFilter:
         seen_from = seen_from_m(tables, scene.mount, self._corridor)
         return clear_of([scene.ground.cell, *way], seen_from, tables)
 
-    def _message(
-        self, header: Header, seen: _Seen, relative_error: float, state: dict[str, Any]
-    ) -> Obstacles:
+    def _message(self, header: Header, seen: _Seen, state: dict[str, Any]) -> Obstacles:
         scene, tables, near, stamp_ns = seen.scene, self.tables, seen.near, header.stamp_ns
         count = tables.sectors
         range_m = seen.range_m
@@ -153,8 +172,8 @@ class ObstacleFilter:
             bearing_rad=tables.bearings_rad,
             range_m=range_m,
             clear_m=np.minimum(seen.clear_m[:count], near.distance_m[:count]),
-            lower_m=range_m * np.float32(max(0.0, 1 - relative_error)),
-            upper_m=range_m * np.float32(1 + relative_error),
+            lower_m=range_m * np.float32(max(0.0, 1 - self._relative_error)),
+            upper_m=range_m * np.float32(1 + self._relative_error),
             support=near.support[:count],
             category=near.category[:count],
             nearest_m=thing.range_m,
@@ -192,8 +211,7 @@ def summarise(
     relative_error: float = 0.0,
 ) -> Obstacles:
     """Obstacles of one frame alone: `depth_m` and `labels` (H, W), `relative_error` of depth."""
-    alone = ObstacleFilter(tables)
-    return alone.update(header, depth_m, labels, relative_error=relative_error)
+    return ObstacleFilter(tables, relative_error=relative_error).update(header, depth_m, labels)
 
 
 def unknown(
@@ -202,8 +220,12 @@ def unknown(
     reason: str,
     *,
     conditions: Sequence[str] = ("silent",),
+    zones: Mapping[str, Any] | None = None,
 ) -> Obstacles:
-    """The summary of a camera that has nothing new to say: stale, and NaN all over."""
+    """The summary of a camera that has nothing new to say: stale, and NaN all over.
+
+    `zones` are the message's maps of zones.
+    """
     nothing = np.full(tables.sectors, np.nan, np.float32)
     return Obstacles(
         header=header,
@@ -218,6 +240,7 @@ def unknown(
         reason=reason,
         conditions=tuple(conditions),
         **_corridor_fields(tables),
+        **(zones or {}),
     )
 
 
@@ -292,7 +315,7 @@ def _state_of(conditions: Sequence[str]) -> dict[str, Any]:
 
 
 def _without_free(message: Obstacles) -> Obstacles:
-    """The same where nothing is called free: every inf, and every empty zone, is unknown."""
+    """The same where nothing is called free: every inf is unknown."""
 
     def finite(distance_m: float) -> float:
         return distance_m if math.isfinite(distance_m) else math.nan
@@ -300,9 +323,6 @@ def _without_free(message: Obstacles) -> Obstacles:
     def known(ranges_m: Floats) -> Floats:
         return np.where(np.isinf(ranges_m), np.float32(np.nan), ranges_m)
 
-    events = {
-        name: "unknown" if event == "empty" else event for name, event in message.zone_event.items()
-    }
     return replace(
         message,
         range_m=known(message.range_m),
@@ -312,6 +332,4 @@ def _without_free(message: Obstacles) -> Obstacles:
         corridor_m=finite(message.corridor_m),
         nearest_ttc_s=finite(message.nearest_ttc_s),
         corridor_ttc_s=finite(message.corridor_ttc_s),
-        zone_event=events,
-        zone_distance_m={name: finite(d) for name, d in message.zone_distance_m.items()},
     )

@@ -61,7 +61,7 @@ class Scene:
 
     tables: ObstacleTables
     mount: Mount  # with the ground that was fitted
-    known: float  # share of pixels whose depth is known
+    known: float  # share of the pixels that are wanted whose depth is known
     standing: Pixels  # in the height band
     ground: Places  # some columns of it, see ObstacleTables.ground_step
     terrain: Terrain
@@ -81,11 +81,17 @@ class Lookout:
         self._depth_m, self._up, self._height_m = np.empty((3, *shape), np.float32)
         self._labels = np.empty(shape, np.uint8)
 
-    def look(self, depth_m: Floats, labels: NDArray[np.uint8] | None, mount: Mount) -> Scene:
-        """Depth and labels (H, W) of the whole grid, seen from this mount."""
+    def look(
+        self,
+        depth_m: Floats,
+        labels: NDArray[np.uint8] | None,
+        mount: Mount,
+        wanted: float = 1.0,
+    ) -> Scene:
+        """Depth and labels (H, W) of the whole grid, `wanted` a share of it, from this mount."""
         tables = self._tables
         thin(depth_m, tables.step, out=self._depth_m)
-        known = np.count_nonzero(np.isfinite(self._depth_m)) / self._depth_m.size
+        known = np.count_nonzero(np.isfinite(self._depth_m)) / max(1.0, wanted * self._depth_m.size)
         cv2.patchNaNs(self._depth_m, FAR_M)
         matrix = mount.vehicle_from_camera
         top, ground_top = _tops(self._depth_m, matrix, tables)
