@@ -45,7 +45,7 @@ BUDGETS: Mapping[str, Budget] = {
     "import": Budget("import cloudypoints over numpy, zmq and msgpack", startup.import_time),
     "start": Budget("cloudypoints run to the first cloud received", startup.first_cloud),
     "memory": Budget("resident set of a node, and its growth", memory.memory),
-    "viewer": Budget("the window: own work, start, the node beside it", viewing.viewer),
+    "viewer": Budget("the window: own work, start, pictures a second, the node", viewing.viewer),
     "viewer-memory": Budget("resident set of the window, and its growth", viewing.viewer_memory),
     "stall": Budget("a stopped subscriber: node, others, itself", memory.stall),
 }

@@ -10,9 +10,11 @@ from __future__ import annotations
 import json
 import sys
 import threading
+from itertools import pairwise
 from typing import NamedTuple, Protocol
 
 import cloudypoints
+from cloudypoints.inbox import Health
 from cloudypoints.messages import Message
 from cloudypoints.timing import utc_ns
 from cloudytools.bench.processes import Reporter
@@ -33,6 +35,8 @@ class Arrival(NamedTuple):
     inference_end_ns: int
     projected_ns: int
     published_ns: int
+    lost: int = 0  # until then, as its subscription counts: by the node, or on the way
+    skipped: int = 0  # until then, because its reader was not there
 
     @property
     def age_ms(self) -> float:
@@ -68,6 +72,14 @@ def published_hz(came: list[Arrival]) -> float:
     return (last.frame - first.frame) * 1e9 / (last.published_ns - first.published_ns)
 
 
+def undeclared(came: list[Arrival]) -> int:
+    """Frames that are missing between others and that nobody counted."""
+    # A source that begins anew has lost nothing.
+    missing = sum(max(0, later.frame - one.frame - 1) for one, later in pairwise(came))
+    counted = came[-1].lost - came[0].lost + came[-1].skipped - came[0].skipped
+    return max(0, missing - counted)
+
+
 def main(endpoint: str, bulk_endpoint: str, max_age_s: str, *topics: str) -> None:
     """Listen until the input closes."""
     rows: list[Arrival] = []
@@ -80,7 +92,8 @@ def main(endpoint: str, bulk_endpoint: str, max_age_s: str, *topics: str) -> Non
         for message in subscription:
             arrived_ns = utc_ns()
             if isinstance(message, cloudypoints.Cloud):
-                rows.append(_row(arrived_ns, message))
+                health = subscription.health(f"cloud/{message.header.camera}")
+                rows.append(_row(arrived_ns, message, health))
                 if len(rows) in _WORDS:
                     print(_WORDS[len(rows)], flush=True)
         ending.join()
@@ -92,7 +105,7 @@ def _close_at_end_of_input(subscription: cloudypoints.Subscription) -> None:
     subscription.close()
 
 
-def _row(arrived_ns: int, message: Message) -> Arrival:
+def _row(arrived_ns: int, message: Message, health: Health) -> Arrival:
     ledger = message.header.ledger
     return Arrival(
         arrived_ns,
@@ -103,6 +116,8 @@ def _row(arrived_ns: int, message: Message) -> Arrival:
         ledger.inference_end_ns,
         ledger.projected_ns,
         ledger.published_ns,
+        health.lost,
+        health.skipped,
     )
 
 

@@ -46,7 +46,7 @@ def memory(effort: Effort) -> list[Figure]:
             "memory growth",
             Target("≤", 10.0, "MB/h"),
             (growth_mb_per_h(times_s, sizes_mb),),
-            beside,
+            {**beside, "span_mb": span_mb(times_s, sizes_mb)},
             conclusive=watched_s >= _HOUR_S,
         ),
     ]
@@ -137,6 +137,11 @@ def growth_mb_per_h(times_s: Floats, sizes_mb: Floats) -> float:
     late = times_s >= times_s[-1] / 3
     slope_mb_per_s = np.polyfit(times_s[late], sizes_mb[late], 1)[0]
     return float(slope_mb_per_s) * _HOUR_S
+
+
+def span_mb(times_s: Floats, sizes_mb: Floats) -> float:
+    """Between the smallest and the largest size behind the first tenth: steps count, and waves."""
+    return float(np.ptp(sizes_mb[times_s >= times_s[-1] / 10]))
 
 
 def p99_age_ms(came: list[Arrival], begin_ns: int, end_ns: int) -> float:

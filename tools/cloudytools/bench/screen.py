@@ -1,9 +1,10 @@
-"""A screen in memory (Xvfb), and how colourful it is: whether a picture has come to it."""
+"""A screen in memory (Xvfb): whether a picture has come to it, and how often it changes."""
 
 from __future__ import annotations
 
 import os
 import subprocess
+import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -11,11 +12,14 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import numpy as np
+from numpy.typing import NDArray
 
 from cloudypoints.errors import DisplayError
+from cloudypoints.timing import Deadline
 
 _SIZE = "1280x800x24"
 _EVERY = 3  # row and column is looked at
+_LOOK_S = 0.01
 _COLOURFUL = 40  # difference of channels from which a pixel is not grey
 
 
@@ -31,15 +35,32 @@ class Screen:
 
         Few of them are looked at: what is measured needs the processor.
         """
-        content = np.memmap(self.framebuffer, np.uint8, "r")
-        fields = content[:100].view(">u4")
-        header_bytes, width, height, colours = (int(fields[i]) for i in (0, 4, 5, 19))
-        pixels = content[header_bytes + 12 * colours :].reshape(height, width, 4)
-        part = pixels[rows, columns, :3][::_EVERY, ::_EVERY].astype(np.int16)
+        part = self._pixels()[rows, columns, :3][::_EVERY, ::_EVERY].astype(np.int16)
         blue, green, red = np.moveaxis(part, -1, 0)
         lightest = np.maximum(np.maximum(red, green), blue)
         darkest = np.minimum(np.minimum(red, green), blue)
         return float((lightest - darkest > _COLOURFUL).mean())
+
+    def redrawn_hz(self, rows: slice, columns: slice, seconds: float) -> float:
+        """How often these pixels change, looked at a hundred times a second for as long.
+
+        Take few rows: a picture that is seen half drawn counts twice.
+        """
+        part, pause, end = self._pixels()[rows, columns], threading.Event(), Deadline(seconds)
+        before, changes = part.tobytes(), 0
+        while not end.over:
+            pause.wait(_LOOK_S)
+            now = part.tobytes()
+            changes += now != before
+            before = now
+        return changes / seconds
+
+    def _pixels(self) -> NDArray[np.uint8]:
+        """(H, W, 4) of now and later: blue, green, red and nothing."""
+        content = np.memmap(self.framebuffer, np.uint8, "r")
+        fields = content[:100].view(">u4")
+        header_bytes, width, height, colours = (int(fields[i]) for i in (0, 4, 5, 19))
+        return content[header_bytes + 12 * colours :].reshape(height, width, 4)
 
 
 @contextmanager

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import NamedTuple
 
 import cv2
 import numpy as np
@@ -38,8 +39,8 @@ from cloudypoints.viewer.overlay import Overlay
 from cloudypoints.viewer.stage import Stage
 from cloudytools.bench.figures import Effort, Figure, Target
 from cloudytools.bench.footage import drive
-from cloudytools.bench.listener import arrivals, listening, published_hz
-from cloudytools.bench.memory import growth_mb_per_h, watched_together, worked_s
+from cloudytools.bench.listener import Arrival, arrivals, listening, published_hz, undeclared
+from cloudytools.bench.memory import growth_mb_per_h, span_mb, watched_together, worked_s
 from cloudytools.bench.plot import plot_memory
 from cloudytools.bench.processes import NodeProcess, with_bytecode
 from cloudytools.bench.screen import Screen, screen
@@ -48,22 +49,30 @@ _WIDTH_PX, _HEIGHT_PX = 640, 480
 _SECTORS = 72
 _RATE_HZ = 30.0
 _SCENE = (slice(50, 770), slice(0, 960))  # rows, columns: no words or pictures are over it
+_FEW = (slice(560, 562), slice(0, 960))  # of it, on the ground before the camera
 _SEEN = 0.02  # of the scene has a colour: points are there, lines alone are less
 _OPEN_S = 100.0  # for the first picture, on a busy machine
 _HOUR_S = 3600.0
 
 
 def viewer(effort: Effort) -> list[Figure]:
-    """Own work for each frame, start to first picture, and the node's rate beside the window."""
+    """Own work for each frame, start to first picture, pictures a second; the node beside it."""
     work_ms = tuple(own_work_ms(effort) for _ in range(effort.rounds))
     if not effort.quick:
         beside_a_node(effort)  # from now on all is compiled and in memory
     rounds = [beside_a_node(effort) for _ in range(effort.rounds)]
-    starts_s, shares = zip(*rounds, strict=True)
+    starts_s, drawn_hz, shares, lost, uncounted = zip(*rounds, strict=True)
     return [
         Figure("viewer's own work", Target("≤", 8.0, "ms"), work_ms),
         Figure("viewer start", Target("≤", 3.0, "s"), starts_s),
+        Figure("drawn in software", Target("≥", 3.0, "Hz"), drawn_hz),
         Figure("node's rate beside", Target("≥", 0.9), shares),
+        Figure(
+            "lost beside, undeclared",
+            Target("≤", 0.0, "clouds"),
+            (float(sum(uncounted)),),
+            {"declared": float(sum(lost))},
+        ),
     ]
 
 
@@ -95,7 +104,14 @@ def viewer_memory(effort: Effort) -> list[Figure]:
         {"work_s": work_s, "node_mb_per_h": growth_mb_per_h(times_s, node_mb)},
         conclusive=watched_s >= _HOUR_S,
     )
-    return [size, growth]
+    span = Figure(
+        "viewer memory growth, span",
+        Target("≤", 50.0, "MB"),
+        (span_mb(times_s, sizes_mb),),
+        {"node_span_mb": span_mb(times_s, node_mb)},
+        conclusive=watched_s >= _HOUR_S,
+    )
+    return [size, growth, span]
 
 
 def own_work_ms(effort: Effort) -> float:
@@ -131,21 +147,31 @@ def one_opencv_thread() -> Iterator[None]:
         cv2.setNumThreads(before)
 
 
-def beside_a_node(effort: Effort) -> tuple[float, float]:
-    """Seconds from the start of the command `cloudypoints view` until points are on the screen; the
-    node's rate after that over its rate before.
-    """
-    seconds = effort.pick(10.0, 2.0)
+class Beside(NamedTuple):
+    """A window and its node on one machine."""
+
+    start_s: float  # from the start of the command `cloudypoints view` until points are there
+    drawn_hz: float  # pictures that came to the screen after that
+    share: float  # of its rate that the node kept
+    lost: int  # clouds that the node or the way to a subscriber lost, by its count
+    uncounted: int  # those that were missing without a word
+
+
+def beside_a_node(effort: Effort) -> Beside:
+    """The node alone, and then with a window."""
+    seconds = effort.pick(10.0, 4.0)
     with (
         screen(with_bytecode(effort.folder)) as shown,
         NodeProcess(drive(effort), "--loop") as node,
     ):
-        alone_hz = _rate_hz(node, seconds)
+        alone, _ = _clouds(node, shown, seconds)
         begin_s = monotonic_s()
         with window(shown, node):
             _wait_for_picture(shown)
             start_s = monotonic_s() - begin_s
-            return start_s, _rate_hz(node, seconds) / alone_hz
+            came, drawn_hz = _clouds(node, shown, seconds)
+    share, lost = published_hz(came) / published_hz(alone), came[-1].lost - came[0].lost
+    return Beside(start_s, drawn_hz, share, lost, undeclared(came))
 
 
 @contextmanager
@@ -178,13 +204,13 @@ def _pages(pid: int) -> int:
     return int(Path(f"/proc/{pid}/statm").read_text().split()[1])
 
 
-def _rate_hz(node: NodeProcess, seconds: float) -> float:
-    """Of its clouds, by the node's own stamps."""
+def _clouds(node: NodeProcess, shown: Screen, seconds: float) -> tuple[list[Arrival], float]:
+    """What reaches a subscriber, and how often the screen changes meanwhile."""
     with listening(node, "cloud", max_age_s=float("inf")) as listener:
         listener.hear("first")
         listener.hear("tenth")
-        threading.Event().wait(seconds)
-        return published_hz(arrivals(listener))
+        drawn_hz = shown.redrawn_hz(*_FEW, seconds)
+        return arrivals(listener), drawn_hz
 
 
 @dataclass
