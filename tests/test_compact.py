@@ -13,6 +13,7 @@ from hypothesis.extra.numpy import array_shapes, arrays
 
 from cloudypoints.compact import (
     HIGHEST_CODE,
+    NEAREST_M,
     Compactor,
     dequantised,
     joined,
@@ -83,9 +84,17 @@ def test_depth_comes_back_within_the_stated_error(depth_m, wanted_per_m):
     assert not (known & ~(depth_m > 0)).any()
     lost = (depth_m > 0) & np.isfinite(depth_m) & ~known
     assert (depth_m[lost] >= 1.99 / step_per_m).all()
-    near = known & (depth_m < 0.1 / step_per_m)  # where z² × step is the first term of its series
+    # What is too near for the highest code is told as that, which is no farther than NEAREST_M.
+    nearest_m = 1 / (HIGHEST_CODE * step_per_m)
+    too_near = known & (depth_m < 0.999999 * nearest_m)
+    assert (depth_m[too_near] < NEAREST_M).all()
+    assert again_m[too_near] == pytest.approx(nearest_m, rel=1e-4)
+    sayable = known & ~too_near
+    per_m = 1 / depth_m[sayable].astype(np.float64)
+    assert (np.abs(1 / again_m[sayable].astype(np.float64) - per_m) <= 0.51 * step_per_m).all()
+    near = sayable & (values > 26)
     error_m = np.abs(again_m[near] - depth_m[near].astype(np.float64))
-    assert (error_m <= 0.51 * step_per_m * depth_m[near].astype(np.float64) * again_m[near]).all()
+    assert (error_m <= 0.52 * step_per_m * depth_m[near].astype(np.float64) ** 2).all()
 
 
 def test_a_step_grows_only_where_sixteen_bits_do_not_suffice():
@@ -93,6 +102,13 @@ def test_a_step_grows_only_where_sixteen_bits_do_not_suffice():
     values, step_per_m = quantised(np.array([[0.1]], np.float32), STEP_PER_M)
     assert step_per_m == pytest.approx(10 / HIGHEST_CODE)
     assert values.tolist() == [[HIGHEST_CODE]]
+
+
+def test_one_stray_pixel_leaves_the_others_as_they_are():
+    depth_m = np.array([[1e-4, 8.0, 40.0, 90.0]], np.float32)
+    again_m = dequantised(*quantised(depth_m, STEP_PER_M))
+    assert again_m[0, 0] == pytest.approx(NEAREST_M, rel=1e-3)
+    assert again_m[0, 1:] == pytest.approx(depth_m[0, 1:], rel=0.01)
 
 
 def test_a_worked_example():

@@ -2,9 +2,9 @@
 
 A plane's inverse depth is linear over the picture, so that what is left of quantised inverse depth
 after predicting each code from its left, upper and upper left neighbours is close to zero on roads
-and walls, and zstd makes it small. A code of 0 is unknown; a code of n says 1 / z = n × step, so
-that z is within z² × step × 0.51 of what it was (0.5, and the rounding of 32-bit numbers). Needs
-the extra `compact`.
+and walls, and zstd makes it small. A code of 0 is unknown; a code of n says 1 / z = n × step, which
+is within 0.51 steps of what it was (0.5, and the rounding of 32-bit numbers): for n above 26, z is
+within z² × step × 0.52. Beyond 2 / step it is unknown. Needs the extra `compact`.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ Codes = NDArray[np.uint16]
 Bytes = NDArray[np.uint8]
 
 HIGHEST_CODE = 0xFFFF
+NEAREST_M = 0.1  # steps do not grow for less: one stray pixel would coarsen the whole cloud
 _LEVEL = 1  # of zstd: higher ones gain a few per cent for a multiple of the time
 
 
@@ -46,7 +47,8 @@ class Compactor:
     ) -> Compact:
         """Of one frame: `depth_m` (H, W), `picture` (H, W, 3) RGB, `labels` (H, W).
 
-        The step grows where a depth is too near for 16 bits: the message says what it became.
+        The step grows where a depth is too near for 16 bits, and not below `NEAREST_M`: the message
+        says what it became.
         """
         codes, step_per_m = quantised(depth_m, self.step_per_m)
         height, width = depth_m.shape
@@ -83,12 +85,14 @@ def rebuilt(message: Compact) -> Cloud:
 def quantised(depth_m: Floats, step_per_m: float) -> tuple[Codes, float]:
     """(H, W) of codes, and the step in 1/m that they count: the wanted one, or the least that fits.
 
-    Unknown depth, and what lies beyond 2 / step, is 0.
+    Unknown depth, and what lies beyond 2 / step, is 0; what no code can say, for it is nearer than
+    `NEAREST_M`, has the highest one.
     """
     with np.errstate(divide="ignore", invalid="ignore"):
         per_m = np.reciprocal(depth_m)
         per_m[~((per_m > 0) & (per_m < np.inf))] = 0
-        step = max(step_per_m, float(per_m.max(initial=0)) / HIGHEST_CODE)
+        highest_per_m = min(float(per_m.max(initial=0)), 1 / NEAREST_M)
+        step = max(step_per_m, highest_per_m / HIGHEST_CODE)
         per_m *= np.float32(1 / step)
     per_m += np.float32(0.5)
     return np.minimum(per_m, HIGHEST_CODE).astype(np.uint16), step
