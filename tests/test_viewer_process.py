@@ -6,7 +6,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
@@ -16,11 +16,12 @@ import pytest
 
 from cloudypoints.control import ControlServer, control_beside
 from cloudypoints.geometry import Mount
+from cloudypoints.messages import Cloud, Header, Image, Message
 from cloudypoints.picture.canvas import ACCENT, GOOD
 from cloudypoints.viewer.insets import ROW_PX
-from desktop import Desktop, Picture, mask_of, pixels_of, shows
+from desktop import Colour, Desktop, Picture, mask_of, pixels_of, shows
 from ports import free_port
-from streets import HALFWAY, PINK, Played, Street
+from streets import HALFWAY, ORANGE, PINK, Played, Street, wall
 
 # Machines may be busy.
 pytestmark = [pytest.mark.display, pytest.mark.slow, pytest.mark.timeout(300)]
@@ -143,3 +144,24 @@ def test_the_keys_of_playback_go_to_the_node_of_the_chosen_camera(desktop):
         desktop.wait_for(lambda picture: not second.now.playing, "the second, paused")
     assert first.now.playing
     assert second.now.position_s == HALFWAY.position_s
+
+
+def test_the_next_camera_has_its_picture_beside_the_scene(desktop):
+    seen_by = {"front": ORANGE, "rear": (20, 190, 90)}
+
+    def frames(head: Header) -> list[Message]:
+        colour = np.array(seen_by[head.camera], np.uint8)
+        return [Cloud(head, wall()), Image(head, np.tile(colour, (60, 80, 1)))]
+
+    def pictures(colour: Colour) -> Callable[[Picture], bool]:
+        return lambda picture: pixels_of(picture[:, 960:], colour) > 20_000
+
+    mounts = {name: Mount(height_m=1.5) for name in seen_by}
+    endpoint = f"tcp://127.0.0.1:{free_port()}"
+    with Street(endpoint, mounts=mounts, frames=frames), command(desktop, endpoint):
+        desktop.wait_for(pictures(ORANGE), "the first camera's picture")
+        desktop.wait_for(lambda p: pixels_of(p[ROW_PX : 2 * ROW_PX, :24], GOOD) > 20, "two rows")
+        desktop.press("n")
+        desktop.wait_for(pictures(seen_by["rear"]), "the next one's")
+        desktop.press("n")
+        desktop.wait_for(pictures(ORANGE), "the first one's again")

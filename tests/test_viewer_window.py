@@ -16,7 +16,7 @@ import pytest
 from cloudypoints.colours import CATEGORY_ON_DARK, by_distance, by_height, turbo
 from cloudypoints.control import ControlServer, control_beside
 from cloudypoints.errors import MissingExtra
-from cloudypoints.messages import POINT, Array, Category
+from cloudypoints.messages import POINT, Array, Category, Cloud, Header, Message
 from cloudypoints.picture.canvas import ACCENT, PANEL, WARN
 from cloudypoints.viewer import check_display
 from cloudypoints.viewer.display import open_display
@@ -28,6 +28,7 @@ from streets import (
     Played,
     Street,
     in_a_process,
+    obstacles,
     wall,
     with_foreground,
     without_metres,
@@ -94,6 +95,7 @@ def test_a_published_cloud_is_seen_in_the_colours_of_the_camera(desktop, viewer,
     [
         ("2", by_distance(8.0)),
         ("4", CATEGORY_ON_DARK[Category.VEHICLE]),
+        ("5", turbo(0.0)),  # sure: a wall that is seen from the front
         ("1", PINK),
     ],
 )
@@ -170,6 +172,19 @@ def test_each_view_shows_the_wall_from_elsewhere(desktop, viewer, street):
     desktop.wait_for(lambda p: 0 < pixels_of(p, PINK) < 0.2 * pixels_of(behind, PINK), "a line")
     desktop.press("o")
     desktop.wait_for(lambda p: abs(wide_px(p) - wide_px(behind)) < 20, "it as before")
+
+
+def test_following_looks_at_the_nearest_obstacle(desktop, viewer, endpoint):
+    def frames(head: Header) -> list[Message]:
+        return [Cloud(head, wall()), obstacles(head, nearest_bearing_rad=0.3)]
+
+    with Street(endpoint, frames=frames):
+        desktop.wait_for(shows(PINK), "the pink wall")
+        desktop.press("f")  # it stands to the left, so that the wall comes to the right
+        desktop.wait_for(
+            lambda p: pixels_of(p, PINK) > 2000 and np.nonzero(mask_of(p, PINK))[1].mean() > 760,
+            "the wall farther to the right",
+        )
 
 
 def test_points_are_made_larger_and_smaller(desktop, viewer, street):
