@@ -20,7 +20,7 @@ from cloudypoints.errors import ConfigError, EndpointError, MissingExtra
 from cloudypoints.processing import Job, Outcome, Pool, jobs_for, load_outcome, process, worker
 from cloudypoints.processing.drive import process_drive
 from cloudypoints.processing.inputs import state_of_source
-from cloudypoints.processing.jobs import keep
+from cloudypoints.processing.jobs import keep, refusal
 from cloudypoints.recording import Recording
 from cloudypoints.timing import Deadline
 from cloudypoints.verify import Question, verify
@@ -85,6 +85,25 @@ def test_what_comes_out_is_a_recording_that_verifies(tmp_path, drives, model):
     report = verify(job.out, Question(model))
     assert report.passed
     assert report.cameras[0].identical_wanted
+
+
+def test_one_that_is_killed_at_the_last_moment_leaves_nothing_that_keeps_it_from_being_done_again(
+    tmp_path, drives, model
+):
+    (job, *_) = jobs_for(drives, tmp_path / "out", document(model), {})
+    (before,) = process([job], Pool())
+
+    def killed(outcome: Outcome) -> None:
+        assert not job.out.exists()
+        keep(job, outcome)
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        process_drive(job, made=killed)
+    assert not refusal(job)
+    assert load_outcome(job) is None
+    (again,) = process([job], Pool())
+    assert (again.ok, again.digest) == (True, before.digest)
 
 
 def test_what_was_done_is_not_done_again_and_what_changed_is(tmp_path, drives, model):

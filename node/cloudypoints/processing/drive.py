@@ -94,15 +94,23 @@ class Outcome:
         return json.dumps(asdict(self), indent=1, sort_keys=True)
 
 
-def process_drive(job: Job, progress: Progress = lambda frames: None) -> Outcome:
+def process_drive(
+    job: Job,
+    progress: Progress = lambda frames: None,
+    made: Callable[[Outcome], None] = lambda outcome: None,
+) -> Outcome:
     """See a drive and write it down; a drive that cannot be is an outcome, not an error.
 
-    The recording appears under its name when it is whole.
+    The recording appears under its name when it is whole and `made` has been told of it: whoever
+    is killed between the two leaves no recording of which nobody says where it comes from.
     """
     start_s = monotonic_s()
     failed = Outcome(job.source, str(job.out), job.key(), ok=False)
     try:
         outcome = _processed(job, failed.key, progress)
+        job.out.unlink(missing_ok=True)  # an older one, of another size
+        made(outcome)
+        _part_of(job).rename(job.out)
     except CloudyPointsError as error:
         outcome = replace(failed, error=str(error))
     except OSError as error:
@@ -135,15 +143,13 @@ def _processed(job: Job, key: str, progress: Progress) -> Outcome:
         faults = {kind: count for kind, count in source.faults.items() if count}
     if recorder.not_written or recorder.paths != [part]:
         raise RecordingError(f"{part}: {recorder.not_written} messages could not be written")
-    size = part.stat().st_size
-    part.rename(job.out)
     return Outcome(
         source=job.source,
         out=str(job.out),
         key=key,
         ok=True,
         frames=frames,
-        size=size,
+        size=part.stat().st_size,
         messages=dict(counts),
         digest=digest.hexdigest(),
         fingerprint=fingerprint_of(settings, model),

@@ -11,6 +11,7 @@ import subprocess
 import threading
 from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -189,7 +190,7 @@ def _process_there(job: Job, folder: str) -> Outcome:
     except OSError as error:
         said = f"{platform.node()}: cannot see {folder}: {error.strerror}"
         return Outcome(job.source, str(job.out), job.key(), ok=False, error=said)
-    return process_drive(job)
+    return process_drive(job, made=partial(keep, job))
 
 
 def _result(ray: Any, ready: Any, job: Job) -> Outcome:

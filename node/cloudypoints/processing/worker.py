@@ -7,10 +7,12 @@ import os
 import sys
 from collections.abc import Callable
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import TextIO
 
 from cloudypoints.processing.drive import Job, Outcome, process_drive
+from cloudypoints.processing.jobs import keep
 from cloudypoints.timing import Deadline
 
 COMMAND = (sys.executable, "-c", "from cloudypoints.processing.worker import main; main()")
@@ -26,7 +28,7 @@ def main(jobs: TextIO = sys.stdin, told: TextIO = sys.stdout) -> None:
     """Do the one job."""
     content = json.loads(jobs.readline())
     job = Job(**content | {"out": Path(content["out"])})
-    outcome = process_drive(job, _teller(told))
+    outcome = process_drive(job, _teller(told), partial(keep, job))
     try:
         told.write(json.dumps({"outcome": asdict(outcome)}) + "\n")
         told.flush()
