@@ -11,7 +11,7 @@ from cloudypoints.messages import Category
 from cloudytools.evaluate.__main__ import main
 from cloudytools.evaluate.street import AIMS
 from lidar_frames import write_frame
-from onnx_models import colour_model, ground_model, saved
+from onnx_models import card_of, colour_model, ground_model, saved
 
 SIZE_PX = (160, 96)
 
@@ -72,6 +72,14 @@ def test_a_frame_that_cannot_be_read_is_named_and_left_out(tmp_path, folder, cap
     assert list(document["details"]["lidar"]) == ["a"]
     assert "camera.json" in document["skipped"]["b"]
     assert "skipped b: " in capsys.readouterr().err
+
+
+def test_what_the_training_saw_is_in_no_figure(tmp_path, folder, capsys):
+    model = saved(tmp_path, ground_model(card_of(seen=("still.mp4",))))
+    file = tmp_path / "s.json"
+    assert main(["street", str(folder), "--model", model, "--json", str(file)]) == 0
+    assert "flicker" not in json.loads(file.read_text())["figures"]
+    assert "skipped still.mp4: the model's training saw it" in capsys.readouterr().err
 
 
 def test_what_cannot_be_judged_is_told_in_a_line(tmp_path, folder, capsys):

@@ -1,6 +1,7 @@
 import io
 import json
 
+import cv2
 import numpy as np
 import pytest
 from rich.console import Console
@@ -62,6 +63,18 @@ def test_the_run_exports_to_a_file_that_the_node_runs(run, tmp_path):
     assert card.relative_error == card.scores["lidar_abs_rel"] == 0.25
     assert card.trained_on.startswith("48 pictures of cloudytools.scenes")
     assert (card.picture.width_px, card.picture.height_px) == (96, 64)
+
+
+def test_real_pictures_that_it_learned_among_are_told_by_the_card(experiment, tmp_path):
+    cv2.imwrite(str(tmp_path / "seen.png"), np.full((64, 96, 3), 90, np.uint8))
+    among = experiment.data.model_copy(update={"unlabelled": (str(tmp_path / "seen.png"),)})
+    stage = experiment.stages[0].model_copy(update={"epochs": 1})
+    changes = {"name": "among", "data": among, "stages": (stage,)}
+    run = train.main(experiment.model_copy(update=changes), tmp_path)
+    card = export.main(run, tmp_path / "street.onnx")
+    assert card.seen == ("seen.png",)
+    assert card.trained_on.startswith("64 pictures of cloudytools.scenes")
+    assert "25% of them real and unlabelled" in card.trained_on
 
 
 def test_the_command_exports_the_variants_of_a_run_and_their_figures(run, tmp_path, capsys):

@@ -93,6 +93,7 @@ class ModelCard(_Strict):
     )
     licence: str = ""
     trained_on: str = ""
+    seen: tuple[str, ...] = ()  # recordings whose pictures it learned from: no figure is of them
     scores: dict[str, float] = {}
 
     @model_validator(mode="after")

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -94,7 +95,7 @@ def _sample(source: str, frame: Frame) -> Sample:
     size_px = round(smaller * width_px), round(smaller * height_px)
     picture = cv2.resize(frame.picture, size_px, interpolation=cv2.INTER_AREA)
     return Sample(
-        f"{source}#{frame.index}",
+        f"{Path(source).name}#{frame.index}",
         np.asarray(picture, np.uint8),
         depth_m=np.full(picture.shape[:2], np.nan, np.float32),
         labels=np.zeros(picture.shape[:2], np.uint8),

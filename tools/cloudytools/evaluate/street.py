@@ -111,7 +111,7 @@ def measured(model: Model, folder: Path, int8: Model | None = None) -> Seen:
         raise ConfigError(f"{model.card.name}: not a street model: metric depth and labels")
     seen = Seen()
     frames = sorted({path.parents[1] for path in folder.glob("lidar/*/*/camera.json")})
-    videos = {kind: _videos(folder / kind) for kind in ("drives", "surveillance")}
+    videos = {kind: _videos(folder / kind, model, seen) for kind in ("drives", "surveillance")}
     references = sorted(folder.glob("segmentation/*.tflite"))
     if not (frames or references or any(videos.values())):
         raise SourceError(f"{folder}: no lidar/, drives/, surveillance/ or segmentation/ in it")
@@ -131,8 +131,12 @@ def measured(model: Model, folder: Path, int8: Model | None = None) -> Seen:
     return seen
 
 
-def _videos(folder: Path) -> list[Path]:
-    return sorted(path for pattern in _VIDEOS for path in folder.glob(pattern))
+def _videos(folder: Path, model: Model, seen: Seen) -> list[Path]:
+    """Those that the model's training did not see."""
+    videos = sorted(path for pattern in _VIDEOS for path in folder.glob(pattern))
+    known = [path for path in videos if path.name in model.card.seen]
+    seen.skipped |= {path.name: "the model's training saw it" for path in known}
+    return [path for path in videos if path not in known]
 
 
 def _against_lidar(model: Model, folder: Path, seen: Seen) -> None:

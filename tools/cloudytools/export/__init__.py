@@ -113,6 +113,7 @@ def card_of(task: Task, record: Record, evaluation: Path | None = None) -> Model
             "relative_error": relative_error,
             "assumed_focal_px": record.focal_px if sees_no_camera else 0.0,
             "trained_on": _trained_on(record),
+            "seen": tuple(Path(source).name for source in experiment.data.unlabelled),
         }
     )
 
@@ -136,9 +137,10 @@ def _trained_on(record: Record) -> str:
     named = "cloudytools.scenes" if kind == "streets" else kind
     begun = getattr(record.experiment.task, "pretrained", False)
     encoder = "and its encoder on ImageNet" if begun else "nothing else"
-    return (
-        f"{record.pictures} pictures of {named} (fingerprint {record.data_fingerprint}), {encoder}"
-    )
+    data = record.experiment.data
+    share = f"{data.unlabelled_share:.0%} of them real and unlabelled" if data.unlabelled else ""
+    about = ", ".join(filter(None, (f"fingerprint {record.data_fingerprint}", share)))
+    return f"{record.pictures} pictures of {named} ({about}), {encoder}"
 
 
 def _numbers_in(card: ModelCard, picture: Any) -> ModelCard:
