@@ -50,6 +50,7 @@ _YELLOW, _RED = (250, 200, 40), (255, 60, 60)  # of a state that is degraded; of
 LOOPBACK = "127.0.0.1"
 DEFAULT_PORT = 9876  # Rerun's own
 _START_S = 20.0  # at most, for Rerun to listen
+_END_S = 5.0  # likewise, to end
 _LOOK_S = 0.1
 
 
@@ -61,13 +62,13 @@ class RerunBridge:
         stream: Any,
         program: subprocess.Popen[bytes] | None = None,
         *,
-        owned: bool = False,
+        port: int = 0,
     ) -> None:
         """`stream` is a rerun.RecordingStream that is connected, to a program or to a file.
 
-        The program is ended with it where it is `owned`.
+        A program whose `port` is said is ended with it.
         """
-        self._program, self._owned = program, owned
+        self._program, self._port = program, port
         self._rr = _sdk()
         self._stream = stream
         self._log("vehicle", self._rr.ViewCoordinates.FLU, static=True)
@@ -101,8 +102,8 @@ class RerunBridge:
             raise EndpointError(f"Rerun: the last messages are lost: {error}") from error
         finally:
             self._stream.disconnect()
-            if self._program is not None and self._owned:
-                _end(self._program)
+            if self._program is not None and self._port:
+                _end(self._program, self._port)
             self._program = None
 
     @property
@@ -242,7 +243,8 @@ def to_viewer(memory_limit: str) -> RerunBridge:
     It stays open when the bridge ends. Raises EndpointError where it does not start.
     """
     limits = ["--memory-limit", memory_limit, "--server-memory-limit", memory_limit]
-    return _connected(_launched(["--bind", LOOPBACK, *limits], DEFAULT_PORT), DEFAULT_PORT)
+    viewer = _launched(["--bind", LOOPBACK, *limits], DEFAULT_PORT)
+    return RerunBridge(_stream_to(DEFAULT_PORT), viewer)
 
 
 def to_server(port: int, memory_limit: str, *, insecure: bool = False) -> RerunBridge:
@@ -253,7 +255,7 @@ def to_server(port: int, memory_limit: str, *, insecure: bool = False) -> RerunB
     bind = "0.0.0.0" if insecure else LOOPBACK
     arguments = ["--serve-grpc", "--bind", bind, "--server-memory-limit", memory_limit]
     server = _launched([*arguments, "--hide-welcome-screen"], port)
-    return _connected(server, port, owned=True)
+    return RerunBridge(_stream_to(port), server, port=port)
 
 
 def address_of(port: int) -> str:
@@ -272,18 +274,21 @@ def _launched(arguments: list[str], port: int) -> subprocess.Popen[bytes]:
         patience = Deadline(_START_S)
         while not _listens(port):
             if process.poll() is not None or patience.over:
-                _end(process)
+                _end(process, port)
                 said.seek(0)
                 last = said.read().decode(errors="replace").strip().splitlines()[-1:]
                 raise EndpointError(f"Rerun does not start on port {port}: {' '.join(last)}")
     return process
 
 
-def _end(process: subprocess.Popen[bytes]) -> None:
-    """The program and the one that it runs."""
+def _end(process: subprocess.Popen[bytes], port: int) -> None:
+    """The program and the one that it runs, which lets go of the port a moment later."""
     with contextlib.suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGTERM)
     process.wait()
+    patience = Deadline(_END_S)
+    while _listens(port) and not patience.over:
+        threading.Event().wait(_LOOK_S)
 
 
 def _listens(port: int) -> bool:
@@ -295,10 +300,10 @@ def _listens(port: int) -> bool:
     return True
 
 
-def _connected(process: subprocess.Popen[bytes], port: int, *, owned: bool = False) -> RerunBridge:
+def _stream_to(port: int) -> Any:
     stream = _stream()
     stream.connect_grpc(address_of(port))
-    return RerunBridge(stream, process, owned=owned)
+    return stream
 
 
 def _stream() -> Any:

@@ -110,13 +110,13 @@ def process_drive(
         outcome = _processed(job, failed.key, progress)
         job.out.unlink(missing_ok=True)  # an older one, of another size
         made(outcome)
-        _part_of(job).rename(job.out)
+        part_of(job).rename(job.out)
     except CloudyPointsError as error:
         outcome = replace(failed, error=str(error))
     except OSError as error:
         outcome = replace(failed, error=f"{error.filename or job.out}: {error.strerror}")
     finally:
-        _part_of(job).unlink(missing_ok=True)
+        part_of(job).unlink(missing_ok=True)
     return replace(outcome, seconds=round(monotonic_s() - start_s, 3))
 
 
@@ -124,7 +124,7 @@ def _processed(job: Job, key: str, progress: Progress) -> Outcome:
     settings = job.settings()
     inference = settings.inference
     model = Model.open(inference.model, provider=inference.provider, threads=inference.threads)
-    part = _part_of(job)
+    part = part_of(job)
     part.unlink(missing_ok=True)  # of a worker that was killed
     digest, counts, frames = hashlib.sha256(), Counter[str](), 0
     capture = settings.camera[job.camera].capture
@@ -157,7 +157,7 @@ def _processed(job: Job, key: str, progress: Progress) -> Outcome:
     )
 
 
-def _part_of(job: Job) -> Path:
+def part_of(job: Job) -> Path:
     """What is written until all is done; no drive's result has such a name."""
     return job.out.with_name(f".{job.out.stem}.part.mcap")
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from cloudypoints.processing import Job, Outcome, Pool, jobs_for, process
+from cloudypoints.processing.drive import part_of
 from cloudypoints.timing import monotonic_s
 from cloudytools.campaigns.told import Tell
 
@@ -77,7 +78,7 @@ class _Killer:
 
 def _worker_at(job: Job) -> int | None:
     """The number of the process of ours that is writing its recording; Linux alone tells."""
-    part = f"{job.out.stem}.part.mcap"
+    part = part_of(job).name
     children = (path.read_text("ascii") for path in Path("/proc/self/task").glob("*/children"))
     for number in " ".join(children).split():
         with suppress(OSError):  # it has ended, or closed a file, since
