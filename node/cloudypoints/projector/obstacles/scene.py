@@ -199,7 +199,7 @@ def _standing(grid: _Grid, part: _Part, terrain: Terrain) -> Pixels:
     behind = np.flatnonzero(stands & terrain.behind.take(cell, mode="clip"))
     stands[behind] = ~part.lies(index.take(behind))  # but how high, nobody knows
     chosen = np.flatnonzero(stands)
-    forward_m, left_m = _places_m(depth_m, (x, y), grid.matrix)
+    forward_m, left_m = places_m(depth_m, (x, y), grid.matrix)
     return Pixels(
         index.take(chosen),
         cell.take(chosen),
@@ -232,7 +232,7 @@ def _candidates(grid: _Grid, terrain: Terrain) -> Indices:
     return np.asarray(np.flatnonzero(may) + grid.top * may.shape[1])
 
 
-def _places_m(depth_m: Floats, rays: Sequence[Floats], matrix: Matrix) -> tuple[Floats, Floats]:
+def places_m(depth_m: Floats, rays: Sequence[Floats], matrix: Matrix) -> tuple[Floats, Floats]:
     """Forward and left, (M,) in the vehicle's frame, of pixels with these rays x and y."""
     x, y = rays
     forward, left = (

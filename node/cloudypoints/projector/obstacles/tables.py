@@ -25,8 +25,10 @@ Matrix = NDArray[np.float64]  # (4, 4), the vehicle's frame from the camera's
 NEAR_M = 0.5  # nothing nearer is measured
 _MANTISSA_BITS = 23 - 5  # of a float32 below those that name its bin
 _COLUMNS = 16  # of a sector at least, where every second is left out
-_LEAST_PX, AT_M = 3.0, 20.0  # the smallest obstacle covers so many pixels a side, that far away
+_LEAST_PX, _AT_M = 3.0, 20.0  # the smallest obstacle covers so many pixels a side, that far away
 _MIN_PIXELS = 3  # fewer never make an obstacle, however far
+_LEVEL_M = 0.04  # one sigma of heights on level ground: where they differ more, there are two
+_ANY_M = 1e3  # heights in one cell never differ so much
 _COVERED = 0.15  # of the pixels that the smallest obstacle covers; part of it is below the band
 
 
@@ -68,6 +70,7 @@ class ObstacleTables:
     step: int
     rays: Floats  # (2, h, w): x / z and y / z
     first_cell: Cells  # (h, w), what makes a cell of a bin: of the sector that a pixel looks into
+    lowest_sector: Indices  # (w,) that the pixels of the lowest row look into
     rows: Rows
     part_rays: Floats  # (2, h, w / ground_step), of the columns that show the ground
     part_square: Floats  # (h, w / ground_step), likewise
@@ -76,13 +79,14 @@ class ObstacleTables:
     bin_m: Floats  # (B + 1,) where each range bin begins, and where the last one ends
     middle_m: NDArray[np.float64]  # (B,) of each
     needed: Floats  # (B,) pixels that make an obstacle there
+    level_m: NDArray[np.float64]  # (B,) one sigma of heights in a cell that shows one level
     widest_gap: Indices  # (B,) bins between two rows of the picture on flat ground there
 
     @classmethod
     def of(cls, camera: Camera, rays: Floats, settings: ObstacleSettings) -> ObstacleTables:
         """Of a grid's camera and rays (2, H, W); sectors lie on multiples of their width."""
         k = camera.intrinsics
-        finest_px = min(k.fx_px, k.fy_px) * settings.min_size_m / AT_M
+        finest_px = min(k.fx_px, k.fy_px) * settings.min_size_m / _AT_M
         step = max(1, int(finest_px / _LEAST_PX))
         thinned = replace(camera, intrinsics=k.strided(step))
         fewer: Floats = np.ascontiguousarray(rays[..., step // 2 :: step, step // 2 :: step])
@@ -97,6 +101,7 @@ class ObstacleTables:
             step=step,
             rays=fewer,
             first_cell=first_cell,
+            lowest_sector=sector[-1].astype(np.intp),
             rows=Rows.of(fewer),
             part_rays=np.ascontiguousarray(fewer[..., ::ground_step]),
             part_square=np.ascontiguousarray(square[:, ::ground_step]),
@@ -105,6 +110,7 @@ class ObstacleTables:
             bin_m=bin_m,
             middle_m=np.sqrt(bin_m[:-1] * bin_m[1:]).astype(np.float64),
             needed=_needed(thinned, bin_m[:-1], settings),
+            level_m=_levels_m(bin_m, settings),
             widest_gap=_widest_gaps(thinned, bin_m),
         )
 
@@ -210,6 +216,13 @@ def _needed(camera: Camera, bin_m: Floats, settings: ObstacleSettings) -> Floats
     k = camera.intrinsics
     covers = k.fx_px * k.fy_px * (settings.min_size_m / bin_m) ** 2
     return np.asarray(np.maximum(_MIN_PIXELS, _COVERED * covers), np.float32)
+
+
+def _levels_m(bin_m: Floats, settings: ObstacleSettings) -> NDArray[np.float64]:
+    """That of a slope, and no limit where nothing so small need be seen."""
+    level_m = _LEVEL_M + settings.max_slope / 3 * np.diff(bin_m).astype(np.float64)
+    middle_m = np.sqrt(bin_m[:-1] * bin_m[1:])
+    return np.where(middle_m > _AT_M, _ANY_M, level_m)
 
 
 def _widest_gaps(camera: Camera, bin_m: Floats) -> Indices:

@@ -16,13 +16,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cloudypoints.geometry import Floats
-from cloudypoints.projector.obstacles.tables import AT_M, Cells, Indices, ObstacleTables
+from cloudypoints.projector.obstacles.tables import Cells, Indices, ObstacleTables
 
 _LYING = 0.3  # rise over run of what may be ground
 _JUMP = 6.0  # times the gap between two rows on flat ground: more is a speck, or an edge
 _LEAST = 2  # pixels of a cell
-_ANY_M = 1e3  # heights in one cell never differ so much
-_LEVEL_M = 0.04  # one sigma of heights in a level cell: where they differ more, it shows two
 ROUGH_M = 0.1  # above what could be driven to, and still ground
 _ROWS = 2  # of the picture behind the last ground seen show whether there is more
 _LOWEST_M = 3.0  # behind them it may fall by the slope, at most so far down
@@ -92,7 +90,7 @@ def _means(
     count, total = _sums(cells, heights, size)
     squares = np.bincount(cells, weights=heights * heights, minlength=size)
     variance = squares * count - total * total  # by count²
-    mixed = variance > np.square(count * np.tile(_level_m(tables), tables.sectors))
+    mixed = variance > np.square(count.reshape(-1, tables.bins) * tables.level_m).ravel()
     if mixed.any():
         lower = heights * count.take(cells) <= total.take(cells)
         kept = np.flatnonzero(lower | ~mixed.take(cells))
@@ -100,13 +98,6 @@ def _means(
     means = np.full(size, np.inf)
     np.divide(total, count, out=means, where=count >= _LEAST)
     return _filled(means.reshape(tables.sectors, tables.bins))
-
-
-def _level_m(tables: ObstacleTables) -> NDArray[np.float64]:
-    """(B,) one sigma of the heights in a cell that shows one level, which may be a slope."""
-    level_m = _LEVEL_M + tables.settings.max_slope / 3 * np.diff(tables.bin_m).astype(np.float64)
-    level_m[tables.middle_m > AT_M] = _ANY_M  # nothing so small need be seen there
-    return level_m
 
 
 def _sums(
