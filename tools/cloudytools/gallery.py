@@ -18,10 +18,10 @@ import cv2
 import numpy as np
 from rich.progress import track
 
-from cloudypoints.capture import CaptureSettings, open_source
+from cloudypoints.capture import CaptureSettings, frames, open_source
 from cloudypoints.cli.watch import Truth
 from cloudypoints.config import settings_from
-from cloudypoints.errors import CloudyPointsError, NoMessage, SourceEnded
+from cloudypoints.errors import CloudyPointsError, NoMessage
 from cloudypoints.inbox import Health
 from cloudypoints.inference import Model
 from cloudypoints.messages import KIND_OF, Message
@@ -129,11 +129,7 @@ def _seen(start_s: float, end_s: float) -> Iterator[list[Message]]:
     capture = CaptureSettings(pace=0.0, mode="recorded", start_s=start_s, end_s=end_s)
     with closing(open_source("demo:", capture)) as source:
         perception = Perception(_CAMERA, settings, Model.open(), camera=source.camera)
-        while True:
-            try:
-                yield perception.see(source.read())
-            except SourceEnded:
-                return
+        yield from map(perception.see, frames(source))
 
 
 def _instant(player: Player) -> Instant:

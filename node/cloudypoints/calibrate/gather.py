@@ -12,10 +12,9 @@ from numpy.typing import NDArray
 
 from cloudypoints.calibrate.boards import Board, Missed, Sighting, grey_of, look
 from cloudypoints.calibrate.coverage import Coverage
-from cloudypoints.capture import CaptureSettings, open_source
+from cloudypoints.capture import CaptureSettings, frames, open_source
 from cloudypoints.capture.folder import pictures_in, read_picture
 from cloudypoints.capture.frame import Frame, Picture
-from cloudypoints.errors import SourceEnded
 
 MOST_VIEWS = 60  # of a video or camera; more cost time and hardly help
 
@@ -59,12 +58,7 @@ def watch(
     """
     watcher = _Watcher(board, seen)
     with closing(open_source(source, settings or CaptureSettings(pace=0))) as opened:
-        while True:
-            try:
-                frame = opened.read()
-            except SourceEnded:
-                return
-            yield watcher.glimpse(frame)
+        yield from map(watcher.glimpse, frames(opened))
 
 
 class _Watcher:

@@ -7,7 +7,7 @@ Recorded sources lose nothing and play at their pace; live ones keep the newest 
 outages. What goes wrong on the way is counted in `faults`, never hidden.
 """
 
-from cloudypoints.capture.frame import FAULTS, Clock, Frame, Picture, Source, State
+from cloudypoints.capture.frame import FAULTS, Clock, Frame, Picture, Source, State, frames
 from cloudypoints.capture.local import camera_nodes
 from cloudypoints.capture.names import beside, redacted
 from cloudypoints.capture.recorded import RecordedSource
@@ -27,6 +27,7 @@ __all__ = [
     "State",
     "beside",
     "camera_nodes",
+    "frames",
     "open_source",
     "redacted",
 ]

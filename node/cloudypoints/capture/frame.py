@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from cloudypoints.errors import SourceEnded
 from cloudypoints.geometry import Camera
 
 Picture = NDArray[np.uint8]  # (H, W, 3), RGB
@@ -72,6 +74,16 @@ class Source(Protocol):
 
     def close(self) -> None:
         """Let go of everything; may be called twice, and ends a waiting `read` with SourceEnded."""
+
+
+def frames(source: Source) -> Iterator[Frame]:
+    """Each frame up to the end, in turn. Raises SourceError."""
+    while True:
+        try:
+            frame = source.read()
+        except SourceEnded:
+            return
+        yield frame
 
 
 def no_faults() -> Counter[str]:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from cloudypoints.cli.options import time_s
-from cloudypoints.errors import ConfigError, MissingExtra, SourceEnded, SourceError
+from cloudypoints.errors import ConfigError, MissingExtra, SourceError
 
 if TYPE_CHECKING:
     from cloudypoints.capture import Frame
@@ -147,7 +147,7 @@ def _check_values(options: argparse.Namespace) -> None:
 
 def _frames(options: argparse.Namespace) -> Generator[Frame, None, None]:
     """The frames of the drive, or the one of the picture."""
-    from cloudypoints.capture import CaptureSettings, open_source
+    from cloudypoints.capture import CaptureSettings, frames, open_source
     from cloudypoints.capture.folder import EXTENSIONS
 
     path = Path(options.source)
@@ -156,11 +156,7 @@ def _frames(options: argparse.Namespace) -> Generator[Frame, None, None]:
         return
     with closing(open_source(options.source, CaptureSettings(pace=0))) as source:
         begin_ns = None
-        while True:
-            try:
-                frame = source.read()
-            except SourceEnded:
-                return
+        for frame in frames(source):
             begin_ns = frame.stamp_ns if begin_ns is None else begin_ns
             if frame.stamp_ns - begin_ns > options.seconds * 1e9:
                 return

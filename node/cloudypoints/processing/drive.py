@@ -12,11 +12,11 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from cloudypoints.capture import Frame, RecordedSource, Source, open_source
+from cloudypoints.capture import Frame, RecordedSource, Source, frames, open_source
 from cloudypoints.capture.live import LiveSource
 from cloudypoints.capture.packets import pass_packets
 from cloudypoints.config import NodeSettings, settings_from
-from cloudypoints.errors import CloudyPointsError, RecordingError, SourceEnded
+from cloudypoints.errors import CloudyPointsError, RecordingError
 from cloudypoints.fingerprint import fingerprint_of
 from cloudypoints.inference import Model
 from cloudypoints.messages import KIND_OF, Ledger, Message
@@ -126,7 +126,7 @@ def _processed(job: Job, key: str, progress: Progress) -> Outcome:
     model = Model.open(inference.model, provider=inference.provider, threads=inference.threads)
     part = part_of(job)
     part.unlink(missing_ok=True)  # of a worker that was killed
-    digest, counts, frames = hashlib.sha256(), Counter[str](), 0
+    digest, counts, seen = hashlib.sha256(), Counter[str](), 0
     capture = settings.camera[job.camera].capture
     with (
         closing(open_source(job.source, capture)) as source,
@@ -135,11 +135,11 @@ def _processed(job: Job, key: str, progress: Progress) -> Outcome:
         perception = Perception(job.camera, settings, model, camera=source.camera)
         if "video" in settings.publisher.topics:
             pass_packets(source, source.name)
-        for frame in _frames(source):
+        for frame in frames(source):
             for message in [*_packets(source, perception), *perception.see(frame)]:
                 _write(recorder, message, frame, counts, digest)
-            frames += 1
-            progress(frames)
+            seen += 1
+            progress(seen)
         faults = {kind: count for kind, count in source.faults.items() if count}
     if recorder.not_written or recorder.paths != [part]:
         raise RecordingError(f"{part}: {recorder.not_written} messages could not be written")
@@ -148,7 +148,7 @@ def _processed(job: Job, key: str, progress: Progress) -> Outcome:
         out=str(job.out),
         key=key,
         ok=True,
-        frames=frames,
+        frames=seen,
         size=part.stat().st_size,
         messages=dict(counts),
         digest=digest.hexdigest(),
@@ -160,15 +160,6 @@ def _processed(job: Job, key: str, progress: Progress) -> Outcome:
 def part_of(job: Job) -> Path:
     """What is written until all is done; no drive's result has such a name."""
     return job.out.with_name(f".{job.out.stem}.part.mcap")
-
-
-def _frames(source: Source) -> Iterator[Frame]:
-    while True:
-        try:
-            frame = source.read()
-        except SourceEnded:
-            return
-        yield frame
 
 
 def _packets(source: Source, perception: Perception) -> Iterator[Message]:

@@ -13,10 +13,9 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from cloudypoints.capture import CaptureSettings, Frame, Source, open_source
+from cloudypoints.capture import CaptureSettings, Frame, Source, frames, open_source
 from cloudypoints.cli.beside import RecorderBeside
 from cloudypoints.config import DEFAULT_CAMERA, NodeSettings, settings_from
-from cloudypoints.errors import SourceEnded
 from cloudypoints.geometry import Intrinsics
 from cloudypoints.inference import Model
 from cloudypoints.messages import POINT, Cloud, Depth, Header, Image, Labels, Message
@@ -154,11 +153,7 @@ def _enlarged(source: str, count: int) -> Iterator[list[Message]]:
     settings = settings_from(document, "bench")
     with closing(open_source(source, CaptureSettings(pace=0))) as drive:
         perception = Perception(DEFAULT_CAMERA, settings, Model.open(), camera=drive.camera)
-        for number in range(count):
-            try:
-                frame = drive.read()
-            except SourceEnded:
-                return
+        for number, frame in zip(range(count), frames(drive), strict=False):
             yield _at_size(perception.see(frame), frame, number)
 
 

@@ -14,9 +14,9 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from cloudypoints.capture import CaptureSettings, Frame, open_source
+from cloudypoints.capture import CaptureSettings, Frame, frames, open_source
 from cloudypoints.config import AssumedCamera
-from cloudypoints.errors import ConfigError, SourceEnded
+from cloudypoints.errors import ConfigError
 from cloudytools.data import fingerprint
 from cloudytools.data.reference import spread
 from cloudytools.data.sample import Dataset, Sample
@@ -81,11 +81,7 @@ def samples_of(source: str) -> list[Sample]:
 
 def _frames(source: str) -> Iterator[Frame]:
     with closing(open_source(source, CaptureSettings(pace=0, mode="recorded"))) as opened:
-        while True:
-            try:
-                yield opened.read()
-            except SourceEnded:
-                return
+        yield from frames(opened)
 
 
 def _sample(source: str, frame: Frame) -> Sample:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from cloudypoints.capture import Frame, Source
-from cloudypoints.errors import SourceEnded
+from cloudypoints.capture import Frame, Source, frames
 from cloudypoints.geometry import Camera, Intrinsics
 from cloudypoints.inference import Model, View
 from cloudypoints.timing import NS_PER_S
@@ -30,12 +29,9 @@ def frames_of(source: Source, every_s: float) -> Iterator[Frame]:
     """A frame in every so many seconds of a source, which is closed after. Raises SourceError."""
     due_ns = None
     try:
-        while True:
-            frame = source.read()
+        for frame in frames(source):
             if due_ns is None or frame.stamp_ns >= due_ns:
                 due_ns = frame.stamp_ns + round(every_s * NS_PER_S)
                 yield frame
-    except SourceEnded:
-        return
     finally:
         source.close()
