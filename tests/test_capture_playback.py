@@ -96,11 +96,29 @@ def test_paused_a_place_that_is_sought_is_shown_once(recording):
         assert reader.frames[0].index == 26
 
 
-class Reader:
-    """A thread that reads one frame."""
+def test_steps_count_from_the_place_that_was_sought_before_it_is_reached(recording):
+    """A key held down, or a client's two commands, come faster than pictures are read."""
+    with closing(opened(recording)) as source:
+        source.playback.pause()
+        source.playback.step(3)
+        source.playback.seek(0.4)
+        source.playback.step(1)
+        source.playback.step(1)
+        reader = Reader(source, frames=3)
+        assert reader.done(5)
+        assert [frame.index for frame in reader.frames] == [10, 11, 12]
+        more = Reader(source)
+        assert not more.done(0.1)
+        source.playback.close()
+        assert more.done(5)
 
-    def __init__(self, source: RecordedSource) -> None:
+
+class Reader:
+    """A thread that reads so many frames."""
+
+    def __init__(self, source: RecordedSource, frames: int = 1) -> None:
         self.frames: list[Frame] = []
+        self._wanted = frames
         self.error: Exception | None = None
         self._source = source
         self._thread = threading.Thread(target=self._read)
@@ -108,7 +126,8 @@ class Reader:
 
     def _read(self) -> None:
         try:
-            self.frames.append(self._source.read())
+            while len(self.frames) < self._wanted:
+                self.frames.append(self._source.read())
         except SourceError as error:
             self.error = error
 

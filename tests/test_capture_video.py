@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -51,6 +52,27 @@ def cut(path: Path, keep: float) -> Path:
     content = path.read_bytes()
     path.write_bytes(content[: int(len(content) * keep)])
     return path
+
+
+@pytest.fixture
+def one_processor() -> Iterator[None]:
+    """What this thread, and those that it starts, may run on."""
+    all_of_them = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {min(all_of_them)})
+    yield
+    os.sched_setaffinity(0, all_of_them)
+
+
+@pytest.fixture(scope="module")
+def faulty(tmp_path_factory) -> tuple[Path, list[bytes]]:
+    """A damaged film, and its pictures on every processor there is."""
+    path = damaged(film(tmp_path_factory.mktemp("f") / "f.mp4", gop=5), 0.4, 0.5, every=97)
+    return path, [frame.picture.tobytes() for frame in played(path)[0]]
+
+
+def test_a_damaged_film_gives_the_same_pictures_on_any_number_of_processors(faulty, one_processor):
+    path, pictures = faulty
+    assert [frame.picture.tobytes() for frame in played(path)[0]] == pictures
 
 
 @pytest.mark.parametrize("name", ["street.mp4", "street.mkv", "street.ts", "street.avi"])

@@ -15,7 +15,7 @@ from cloudypoints.capture.feed import BAD_IN_A_ROW, Shot
 from cloudypoints.capture.folder import decoded_picture
 from cloudypoints.capture.frame import Picture
 from cloudypoints.capture.messages import Coded
-from cloudypoints.capture.video import rgb
+from cloudypoints.capture.video import THREADS, rgb
 from cloudypoints.errors import MissingExtra, SourceError
 
 _VIDEO = {"h264": "h264", "h265": "hevc", "hevc": "hevc", "mjpeg": "mjpeg"}
@@ -85,7 +85,7 @@ class Developer:
         av = pyav()
         if self._decoder is None:
             self._decoder = av.CodecContext.create(_VIDEO[coded.coding], "r")
-            self._decoder.thread_type = "AUTO"
+            self._decoder.thread_count = THREADS
             self._decoder.copy_opaque = True
             self._decoder.colorspace, self._decoder.color_range = coded.colours
         packet = av.Packet(bytes(coded.content))

@@ -124,7 +124,7 @@ class Playback:
             seek_ns, self._seek_ns = self._seek_ns, None
             if seek_ns is not None:
                 self._position_ns = seek_ns
-                self._granted = 0 if self._playing else 1
+                self._granted = 0 if self._playing else self._granted + 1
                 self._pacer.restart(self._rate)
             return seek_ns
 
@@ -183,6 +183,7 @@ class Playback:
         if end_ns:
             media_ns = min(media_ns, end_ns - self._interval_ns)
         self._seek_ns = max(media_ns, self.start_ns)
+        self._granted = 0  # of the place that it leaves; steps from now on are steps from there
 
 
 def _part(source: str, settings: CaptureSettings, length_ns: int) -> tuple[int, int]:
