@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -71,6 +72,12 @@ class Desktop:
         stops = np.linspace(start_px, end_px, 6).round().astype(int).astype(str)
         moves = [word for stop in stops for word in ("mousemove", *stop, "sleep", "0.05")]
         self._xdotool("mousemove", *stops[0], "mousedown", "1", *moves, "mouseup", "1")
+
+    def turn_wheel(self, direction: Literal["up", "down"]) -> None:
+        """One notch, with the pointer over the middle of the screen."""
+        middle = [str(side // 2) for side in SIZE_PX]
+        button = {"up": "4", "down": "5"}[direction]  # the wheel's two, as X has it
+        self._xdotool("mousemove", *middle, "click", button)
 
     def windows(self, title: str) -> list[int]:
         """The windows whose title matches."""

@@ -17,6 +17,7 @@ from cloudypoints.viewer.eyes import (
     eye_behind,
     eye_following,
     eye_of_camera,
+    eye_wheeled,
     pixel_px,
     wanted_eye,
 )
@@ -190,6 +191,38 @@ def test_following_the_gaze_ends_at_the_nearest_obstacle():
     for _ in range(60):
         eye = eye_following(eye, matrix, None)
     np.testing.assert_allclose(eye.looks_at_m, eye_behind(matrix).looks_at_m, atol=0.05)
+
+
+def posed(place_m: list[float]) -> np.ndarray:
+    """An eye there, as OpenGL has it, that looks along x."""
+    pose = np.eye(4)
+    pose[:3, :3] = np.array([[0, 0, -1], [-1, 0, 0], [0, 1, 0]])
+    pose[:3, 3] = place_m
+    return pose
+
+
+def test_a_wheel_goes_nearer_to_what_it_turns_about_and_back_again():
+    centre_m = np.array([20.0, 1, 2])
+    nearer = eye_wheeled(posed([0, 1, 2]), centre_m, 2)
+    #  20 m · 0.85² = 14.45 m are left
+    np.testing.assert_allclose(nearer.place_m, [5.55, 1, 2])
+    np.testing.assert_allclose(nearer.looks_at_m, centre_m)
+    np.testing.assert_allclose(nearer.up, [0, 0, 1])
+    back = eye_wheeled(posed(nearer.place_m.tolist()), nearer.looks_at_m, -2)
+    np.testing.assert_allclose(back.place_m, [0, 1, 2], atol=1e-12)
+
+
+@pytest.mark.parametrize("notches", [1, -1])
+def test_a_wheel_is_never_stuck_nor_gone_for_good(notches):
+    eye, centre_m, x_m = np.zeros(3), np.array([1.0, 0, 0]), [0.0]
+    for _ in range(100):
+        moved = eye_wheeled(posed(eye.tolist()), centre_m, notches)
+        eye, centre_m = moved.place_m, moved.looks_at_m
+        x_m.append(float(eye[0]))
+    assert np.all(np.diff(x_m) * notches >= 0)
+    assert x_m[2] != x_m[1]
+    assert 3.9 < centre_m[0] - eye[0] < 151
+    assert -160 < eye[0] < 100
 
 
 @pytest.mark.parametrize("view", VIEWS)

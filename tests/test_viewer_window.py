@@ -288,6 +288,26 @@ def test_dragging_turns_the_view_and_a_key_turns_it_back(desktop, viewer, street
     )
 
 
+def test_the_wheel_goes_nearer_and_away_and_a_key_goes_back(desktop, viewer, street):
+    def size_px(picture: Picture) -> float:
+        columns = np.nonzero(mask_of(picture, PINK))[1]
+        assert columns.mean() == pytest.approx(640, abs=15)  # straight ahead, not to a side
+        return float(columns.std())
+
+    before = size_px(desktop.wait_for(shows(PINK), "the pink wall"))
+
+    def turned(direction: str) -> float:
+        desktop.turn_wheel(direction)
+        return size_px(desktop.screenshot()) / before
+
+    desktop.wait_for(lambda picture: turned("up") > 1.3, "a nearer wall")
+    desktop.wait_for(lambda picture: turned("down") < 0.8, "one farther away")
+    desktop.press("r")
+    desktop.wait_for(
+        lambda picture: size_px(picture) == pytest.approx(before, rel=0.02), "it as before"
+    )
+
+
 def test_a_window_of_no_size_is_survived(desktop, viewer, street):
     desktop.wait_for(shows(PINK), "the pink wall")
     (window,) = desktop.windows("^CloudyPoints$")

@@ -24,6 +24,8 @@ _OVER_M = 2.7  # of the camera itself, should that be high
 _HIGH_M, _TOP_AHEAD_M = 48.0, 18.0  # of the view from above
 _FOLLOW_SHARE = 0.15  # of the way to the nearest obstacle that the gaze goes with each picture
 _FOLLOW_MOST_M = 30.0
+_NOTCH = 0.85  # of the distance to what it turns about is left after a notch of the wheel
+_WHEEL_M = (4.0, 150.0)  # that distance: what is nearer moves on ahead
 
 Place = NDArray[np.float64]  # (3,) metres in the vehicle frame
 
@@ -85,6 +87,18 @@ def eye_following(previous: Eye, vehicle_from_camera: Matrix, obstacles: Obstacl
         aim_m = foot_m + polar(range_m, obstacles.nearest_bearing_rad)
     gaze_m = previous.looks_at_m + _FOLLOW_SHARE * (aim_m - previous.looks_at_m)
     return Eye(behind.place_m, gaze_m, behind.up, FIELD_OF_VIEW_DEG)
+
+
+def eye_wheeled(vehicle_from_eye: Matrix, centre_m: Place, notches: float) -> Eye:
+    """So many notches nearer to the centre that it turns about, or away; its gaze stays the same.
+
+    `vehicle_from_eye` (4, 4) is OpenGL's: x right, y up, z backwards.
+    """
+    up, backwards, place_m = (vehicle_from_eye[:3, i] for i in (1, 2, 3))
+    before_m = max(float(np.linalg.norm(centre_m - place_m)), _WHEEL_M[0])
+    after_m = min(before_m * _NOTCH**notches, _WHEEL_M[1])
+    place_m = place_m + (after_m - before_m) * backwards
+    return Eye(place_m, place_m - max(after_m, _WHEEL_M[0]) * backwards, up, FIELD_OF_VIEW_DEG)
 
 
 def wanted_eye(view: str, feeds: Sequence[Feed], aspect: float, previous: Eye | None = None) -> Eye:

@@ -16,7 +16,7 @@ import numpy as np
 from cloudypoints.errors import DisplayError
 from cloudypoints.timing import Deadline, monotonic_s
 from cloudypoints.viewer.display import quiet_stdout
-from cloudypoints.viewer.eyes import VIEWS, Eye, Look, pixel_px, wanted_eye
+from cloudypoints.viewer.eyes import VIEWS, Eye, Look, eye_wheeled, pixel_px, wanted_eye
 from cloudypoints.viewer.feeds import Feed, Feeds
 from cloudypoints.viewer.glass import Glass
 from cloudypoints.viewer.overlay import Overlay, composed
@@ -204,6 +204,7 @@ class Window:
         self._glass = Glass(self._open3d, self._window, self._widget)
         self._window.set_on_layout(self._lay_out)
         self._window.set_on_key(self._on_key)
+        self._widget.set_on_mouse(self._on_mouse)
         self._window.set_on_close(self._on_close)
 
     def _lay_out(self, context: Any) -> None:
@@ -238,6 +239,19 @@ class Window:
             return False
         action()
         return True
+
+    def _on_mouse(self, event: Any) -> Any:
+        """The wheel as everywhere, away from the hand goes nearer: Open3D has it the other way."""
+        gui = self._open3d.visualization.gui
+        answer = gui.Widget.EventCallbackResult
+        if event.type != gui.MouseEvent.Type.WHEEL or event.wheel_is_trackpad:
+            return answer.IGNORED
+        pose = np.asarray(self._widget.scene.camera.get_model_matrix(), np.float64)
+        centre_m = np.asarray(self._widget.center_of_rotation, np.float64)
+        eye = eye_wheeled(pose, centre_m, event.wheel_dy)
+        self._widget.look_at(eye.looks_at_m, eye.place_m, eye.up)
+        self._redraw()
+        return answer.CONSUMED
 
     def _keys(self) -> dict[int, Callable[[], None]]:
         """What each key does."""
