@@ -120,6 +120,11 @@ def test_colours_that_mean_something_have_a_legend(mode):
     assert (insets.legend(mode) is None) == (mode == "picture")
 
 
+@pytest.mark.parametrize("mode", sorted({*MODES} - {"picture"}))
+def test_no_legend_is_so_low_that_open3d_would_fill_it_up_with_grey(mode):
+    assert len(insets.legend(mode)) >= insets.LEAST_PX
+
+
 def test_the_foot_shows_where_a_recording_is():
     def blue(play):
         canvas = insets.foot("61,440 points", 1280, play)

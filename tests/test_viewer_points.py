@@ -12,6 +12,7 @@ from cloudypoints.viewer.points import (
     Floats,
     coloured,
     thinned,
+    widest_step,
     write_colours,
     write_places,
 )
@@ -44,6 +45,21 @@ def test_thinning_uses_its_budget(shape, share):
     points = np.zeros(shape, POINT)
     budget = round(share * points.size)
     assert thinned(points, budget).size > 0.99 * budget - max(shape)
+
+
+@pytest.mark.parametrize("shape", [(480, 640), (192, 320), (1, 9000), (4800, 1)])
+@pytest.mark.parametrize("budget", [7, 500, 4000, 20_000])
+def test_no_two_neighbours_that_are_left_are_farther_apart_than_the_widest_step(shape, budget):
+    points = np.zeros(shape, POINT)
+    points["y"], points["x"] = np.indices(shape)
+    kept = thinned(points, budget)
+    apart = [np.diff(np.unique(kept[axis]), prepend=-1).max() for axis in ("x", "y")]
+    #  before the first there is half a step and a rounded pixel at most
+    assert widest_step(points, budget) == max(apart)
+
+
+def test_what_is_not_thinned_or_has_no_grid_has_steps_of_one():
+    assert widest_step(wall(), 4800) == widest_step(wall().reshape(-1), 100) == 1
 
 
 def test_thinning_keeps_every_point_where_there_is_room():

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from cloudypoints.picture.canvas import NIGHT, Box, Canvas
 from cloudypoints.viewer.display import prefer_opengl
+from cloudypoints.viewer.insets import LEAST_PX
 from cloudypoints.viewer.labels import Label, arranged
 from cloudypoints.viewer.overlay import Overlay
 
@@ -20,7 +21,6 @@ _PLATE = (
 )  # what labels stand on, unless they are quiet
 _NO_PLATE = (0.0, 0.0, 0.0, 0.0)
 _LINE_EMS = 1.4  # height of a label, in sizes of its font
-_LEAST_PX = 32  # of a plate's height: Open3D draws none that is lower
 
 
 class Glass:
@@ -108,7 +108,7 @@ class Glass:
         sizes = [
             (
                 widget.calc_preferred_size(context, free).width + wide,
-                line if label.quiet else max(line, _LEAST_PX),
+                line if label.quiet else max(line, LEAST_PX),
             )
             for widget, label in zip(used, self._labels, strict=True)
         ]

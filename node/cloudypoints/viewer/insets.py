@@ -61,6 +61,7 @@ from cloudypoints.viewer.feeds import Feed
 from cloudypoints.viewer.points import BRIGHTNESS, OLD_LIGHT
 from cloudypoints.viewer.words import KEYS, Fact
 
+LEAST_PX = 32  # of height over the scene: Open3D fills what is lower up with grey
 ROW_PX, FOOT_PX = 42, 26  # heights of a camera's row in the strip, of the foot
 PANEL_PX = 300  # width of the pictures
 _WIDE_PX, _LEAST_PX = 560, 120  # the same at most and at least, where there are no points
@@ -258,11 +259,11 @@ def _confidence_legend() -> Canvas:
 def _category_legend() -> Canvas:
     names = CATEGORY_NAMES[1:]
     widths = [text_width(name, SMALL) + 30 for name in names]
-    canvas = _blank(sum(widths) + 12, 30)
+    canvas = _blank(sum(widths) + 12, LEAST_PX)
     x = 16
     for category, (name, width) in enumerate(zip(names, widths, strict=True), start=1):
-        dot(canvas, (x, 15), 5, paint(CATEGORY_ON_DARK[category]))
-        write(canvas, name, (x + 10, 19), SMALL)
+        dot(canvas, (x, 16), 5, paint(CATEGORY_ON_DARK[category]))
+        write(canvas, name, (x + 10, 20), SMALL)
         x += width
     return canvas
 

@@ -31,10 +31,23 @@ def thinned(points: Array, budget: int) -> Array:
     if points.size <= budget:
         return points.reshape(-1)
     grid = points.reshape(1, -1) if points.ndim == 1 else points
-    high, wide = grid.shape
-    rows = min(max(1, int(math.sqrt(high * budget / wide))), high, budget)
-    columns = min(wide, budget // rows)
+    (high, wide), (rows, columns) = grid.shape, _kept(grid.shape, budget)
     return grid[np.ix_(_spread(high, rows), _spread(wide, columns))].reshape(-1)
+
+
+def widest_step(points: Array, budget: int) -> int:
+    """How many rows or columns of the grid those that `thinned` keeps lie apart, at most."""
+    if points.ndim == 1 or points.size <= budget:
+        return 1
+    sides = zip(points.shape, _kept(points.shape, budget), strict=True)
+    return max(math.ceil(side / kept) for side, kept in sides)
+
+
+def _kept(shape: tuple[int, ...], budget: int) -> tuple[int, int]:
+    """So many rows and columns of a grid that has more points."""
+    high, wide = shape
+    rows = min(max(1, int(math.sqrt(high * budget / wide))), high, budget)
+    return rows, min(wide, budget // rows)
 
 
 def _spread(count: int, kept: int) -> NDArray[np.intp]:

@@ -6,7 +6,6 @@ how a picture comes of it is the business of whoever owns the scene.
 
 from __future__ import annotations
 
-import math
 from types import ModuleType
 from typing import Any
 
@@ -18,7 +17,13 @@ from cloudypoints.viewer.feeds import Feed
 from cloudypoints.viewer.labels import Label, Rank
 from cloudypoints.viewer.layer import Layer
 from cloudypoints.viewer.marks import Strokes, axes, frustum, obstacle_labels, obstacle_strokes
-from cloudypoints.viewer.points import coloured, thinned, write_colours, write_places
+from cloudypoints.viewer.points import (
+    coloured,
+    thinned,
+    widest_step,
+    write_colours,
+    write_places,
+)
 from cloudypoints.viewer.scenery import add_ground, draw_strokes, ring_labels
 
 REACH_M = 120.0  # of what is drawn
@@ -73,7 +78,8 @@ class Stage:
             return 0, cloud.size
         colours = coloured(self.mode, points, matrix, cloud, budget)
         write_colours(colours, live, shares)
-        layer.show(matrix, self._material(cloud.size / points.size))
+        step = widest_step(cloud, budget)
+        layer.show(matrix, self._material(cloud.size / points.size, step))
         return len(points), cloud.size
 
     def draw_anew(self) -> None:
@@ -116,12 +122,15 @@ class Stage:
             elif self._scene.has_geometry(name):
                 self._scene.remove_geometry(name)
 
-    def _material(self, thinned_by: float) -> Any:
-        """Larger points where there are fewer, or where their own picture is to be seen."""
+    def _material(self, thinned_by: float, step: int) -> Any:
+        """Larger points where there are fewer, or where their own picture is to be seen.
+
+        `step`: how many pixels of the camera its points are apart.
+        """
         material = self._open3d.visualization.rendering.MaterialRecord()
         material.shader = "defaultUnlit"
         size_px = self._point_px * min(2.0, thinned_by**0.25) * self._scaling
-        material.point_size = max(size_px, self.pixel_px * math.sqrt(thinned_by))
+        material.point_size = max(size_px, self.pixel_px * step)
         return material
 
 
