@@ -160,7 +160,7 @@ class Street:
         self._said = frames or self._frame
         self.points = wall()
         self._whole = whole
-        self._mounts = mounts or {"front": MOUNT}
+        self.mounts = mounts or {"front": MOUNT}
         self._end = threading.Event()
         self._thread = threading.Thread(target=self._run, name="street")
 
@@ -175,7 +175,7 @@ class Street:
     def _run(self) -> None:
         with Publisher(self.endpoint) as publisher:
             while not self._end.wait(0.1):
-                for camera, mount in self._mounts.items():
+                for camera, mount in self.mounts.items():
                     for message in self._said(header(camera, mount)):
                         publisher.publish(message)
 

@@ -193,6 +193,12 @@ def test_following_the_gaze_ends_at_the_nearest_obstacle():
     np.testing.assert_allclose(eye.looks_at_m, eye_behind(matrix).looks_at_m, atol=0.05)
 
 
+def test_following_begins_at_the_nearest_obstacle_though_nothing_moves():
+    said = obstacles(nearest_m=10.0, nearest_bearing_rad=0.5)
+    eye = eye_following(None, MOUNT.vehicle_from_camera, said)
+    np.testing.assert_allclose(eye.looks_at_m, [10 * math.cos(0.5), 10 * math.sin(0.5), 0])
+
+
 def posed(place_m: list[float]) -> np.ndarray:
     """An eye there, as OpenGL has it, that looks along x."""
     pose = np.eye(4)

@@ -16,6 +16,7 @@ import pytest
 from cloudypoints.colours import CATEGORY_ON_DARK, by_distance, by_height, turbo
 from cloudypoints.control import ControlServer, control_beside
 from cloudypoints.errors import MissingExtra
+from cloudypoints.geometry import Mount
 from cloudypoints.messages import POINT, Array, Category, Cloud, Header, Message
 from cloudypoints.picture.canvas import ACCENT, PANEL, WARN
 from cloudypoints.viewer import check_display
@@ -172,6 +173,36 @@ def test_each_view_shows_the_wall_from_elsewhere(desktop, viewer, street):
     desktop.wait_for(lambda p: 0 < pixels_of(p, PINK) < 0.2 * pixels_of(behind, PINK), "a line")
     desktop.press("o")
     desktop.wait_for(lambda p: abs(wide_px(p) - wide_px(behind)) < 20, "it as before")
+
+
+def test_through_a_camera_its_own_frustum_is_not_in_the_way(desktop, viewer, street):
+    desktop.wait_for(lambda picture: pixels_of(picture, ACCENT) > 200, "its frustum from behind")
+    desktop.press("c")
+    desktop.wait_for(lambda picture: pixels_of(picture, ACCENT) == 0, "nothing of it")
+    desktop.press("o")
+    desktop.wait_for(lambda picture: pixels_of(picture, ACCENT) > 200, "it again")
+
+
+def test_through_a_camera_its_points_leave_no_cracks(desktop, viewer, street):
+    desktop.press("c")
+    desktop.wait_for(
+        lambda picture: mask_of(picture[300:500, 300:900], PINK).all(), "nothing but the wall"
+    )
+
+
+def test_through_a_camera_the_eye_turns_with_it(desktop, viewer, street):
+    """Its mount is estimated anew with every frame: what it sees is not turned by that."""
+
+    def sees_the_wall(picture: Picture) -> bool:
+        return float(mask_of(picture[300:500, 300:900], PINK).mean()) > 0.98  # labels lie over it
+
+    desktop.press("c")
+    before = desktop.wait_for(sees_the_wall, "the wall")
+    street.mounts = {"front": Mount(height_m=2.5, yaw_rad=0.6, roll_rad=0.4)}
+    desktop.wait_for(
+        lambda p: sees_the_wall(p) and (p[680:760] != before[680:760]).any(axis=-1).mean() > 0.005,
+        "the wall as before over another ground",
+    )
 
 
 def test_following_looks_at_the_nearest_obstacle(desktop, viewer, endpoint):

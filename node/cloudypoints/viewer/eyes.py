@@ -77,16 +77,19 @@ def eye_of_camera(header: Header, vehicle_from_camera: Matrix, aspect: float) ->
     return Eye(place_m, place_m + towards, -y_axis, field_deg)
 
 
-def eye_following(previous: Eye, vehicle_from_camera: Matrix, obstacles: Obstacles | None) -> Eye:
-    """From behind the camera, the gaze gliding towards the nearest obstacle, or ahead again."""
+def eye_following(
+    previous: Eye | None, vehicle_from_camera: Matrix, obstacles: Obstacles | None
+) -> Eye:
+    """From behind the camera at the nearest obstacle, or ahead; from `previous` in a glide."""
     behind = eye_behind(vehicle_from_camera)
     aim_m = behind.looks_at_m
     if obstacles is not None and math.isfinite(obstacles.nearest_m):
         foot_m, _ = _foot_and_heading(vehicle_from_camera)
         range_m = min(obstacles.nearest_m, _FOLLOW_MOST_M)
         aim_m = foot_m + polar(range_m, obstacles.nearest_bearing_rad)
-    gaze_m = previous.looks_at_m + _FOLLOW_SHARE * (aim_m - previous.looks_at_m)
-    return Eye(behind.place_m, gaze_m, behind.up, FIELD_OF_VIEW_DEG)
+    if previous is not None:
+        aim_m = previous.looks_at_m + _FOLLOW_SHARE * (aim_m - previous.looks_at_m)
+    return Eye(behind.place_m, aim_m, behind.up, FIELD_OF_VIEW_DEG)
 
 
 def eye_wheeled(vehicle_from_eye: Matrix, centre_m: Place, notches: float) -> Eye:
@@ -114,7 +117,7 @@ def wanted_eye(view: str, feeds: Sequence[Feed], aspect: float, previous: Eye | 
     if view == "camera":
         return eye_of_camera(feed.header, matrix, aspect)
     if view == "follow":
-        return eye_following(previous or eye_behind(matrix), matrix, feed.obstacles)
+        return eye_following(previous, matrix, feed.obstacles)
     return eye_behind(matrix)
 
 

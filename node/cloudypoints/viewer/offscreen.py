@@ -22,7 +22,7 @@ from cloudypoints.picture import save_picture
 from cloudypoints.picture.canvas import Canvas
 from cloudypoints.timing import Deadline, monotonic_s
 from cloudypoints.viewer.display import open_offscreen, quiet_stdout
-from cloudypoints.viewer.eyes import Eye, Look, pixel_px, wanted_eye
+from cloudypoints.viewer.eyes import Eye, Look, wanted_eye
 from cloudypoints.viewer.feeds import Feeds, Source
 from cloudypoints.viewer.interrupt import interrupts_kept
 from cloudypoints.viewer.overlay import Overlay, composed
@@ -110,7 +110,7 @@ class Offscreen:
         width_px, height_px = self._film.size_px
         aspect = width_px / height_px
         self._eye = eye = wanted_eye(self._film.look.view, self.feeds.all, aspect, self._eye)
-        self._stage.pixel_px = pixel_px(self._film.look.view, self.feeds.all, eye, height_px)
+        self._stage.look(self._film.look.view, self.feeds.all, eye, height_px)
         camera = self._scene.camera
         far_m = 3 * REACH_M
         camera.set_projection(eye.field_of_view_deg, aspect, _NEAR_M, far_m, self._vertical)

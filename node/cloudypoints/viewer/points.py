@@ -40,7 +40,8 @@ def widest_step(points: Array, budget: int) -> int:
     if points.ndim == 1 or points.size <= budget:
         return 1
     sides = zip(points.shape, _kept(points.shape, budget), strict=True)
-    return max(math.ceil(side / kept) for side, kept in sides)
+    step: int = max(math.ceil(side / kept) for side, kept in sides)
+    return step
 
 
 def _kept(shape: tuple[int, ...], budget: int) -> tuple[int, int]:

@@ -6,6 +6,7 @@ how a picture comes of it is the business of whoever owns the scene.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from types import ModuleType
 from typing import Any
 
@@ -13,6 +14,7 @@ import numpy as np
 
 from cloudypoints.messages import POINT, Array
 from cloudypoints.picture.canvas import NIGHT
+from cloudypoints.viewer.eyes import Eye, pixel_px
 from cloudypoints.viewer.feeds import Feed
 from cloudypoints.viewer.labels import Label, Rank
 from cloudypoints.viewer.layer import Layer
@@ -30,6 +32,7 @@ REACH_M = 120.0  # of what is drawn
 _NO_POINTS: Array = np.zeros(0, POINT)
 _POINT_PX = (1.0, 10.0)
 _CAMERA_COLOUR = (160, 190, 255)
+_SEAM_PX = 0.5  # by which pixels side by side overlap: rounding would leave cracks
 _MOST_SETS = 2  # of lines of a camera: frustum and axes; two widths of obstacles
 
 
@@ -39,13 +42,14 @@ class Stage:
     def __init__(self, open3d: ModuleType, scene: Any, *, scaling: float = 1.0) -> None:
         """`scaling`: device pixels of a pixel."""
         self.mode = "picture"  # of MODES
-        self.pixel_px = 0.0  # as wide a pixel of the camera is seen: points leave no gaps there
         self.shown: dict[str, tuple[int, int]] = {}  # points drawn, and of how many
         self._open3d, self._scene, self._scaling = open3d, scene, scaling
         self._layers: dict[str, Layer] = {}
         self._live: dict[str, bool] = {}  # whether each feed was live when it was last drawn
         self._labels: dict[str, list[Label]] = {}
-        self._stands: dict[str, tuple[tuple[float, ...], bytes]] = {}  # of the cameras, as drawn
+        self._stands: dict[str, tuple[tuple[float, ...], bytes, bool]] = {}  # of cameras, as drawn
+        self._pixel_px = 0.0  # as wide a pixel of the camera is seen: points leave no gaps there
+        self._through = ""  # the feed through whose camera the eye looks
         self._point_px = 3.0
         _without_effects(scene)
         add_ground(open3d, scene)
@@ -54,6 +58,11 @@ class Stage:
     def labels(self) -> list[Label]:
         """Of the rings and of what is drawn now."""
         return [*ring_labels(), *(label for said in self._labels.values() for label in said)]
+
+    def look(self, view: str, feeds: Sequence[Feed], eye: Eye, height_px: int) -> None:
+        """From one of VIEWS, the chosen camera first, in a scene so high; from the next draw on."""
+        self._pixel_px = pixel_px(view, feeds, eye, height_px)
+        self._through = feeds[0].name if feeds and view == "camera" else ""
 
     def news(self, feeds: list[Feed], now_s: float) -> list[Feed]:
         """Those that do not look as they were drawn."""
@@ -99,10 +108,12 @@ class Stage:
     def _mark(self, feed: Feed, *, live: bool) -> None:
         """Frustum and axes; what the obstacles say, as long as it is true."""
         header, matrix, obstacles = feed.header, feed.vehicle_from_camera, feed.obstacles
-        stand = (header.intrinsics, matrix.tobytes())
+        through = feed.name == self._through  # an eye between those lines is in their way
+        stand = (header.intrinsics, matrix.tobytes(), through)
         if self._stands.get(feed.name) != stand:
             self._stands[feed.name] = stand
-            self._draw_sets(feed, "camera", [frustum(header, matrix), axes(matrix)])
+            drawn = [] if through else [frustum(header, matrix), axes(matrix)]
+            self._draw_sets(feed, "camera", drawn)
         x_m, y_m, z_m = matrix[:3, 3].tolist()
         named = [Label(feed.title, (x_m, y_m, z_m), _CAMERA_COLOUR, Rank.CAMERA, above=True)]
         labels = named if len(self._layers) > 1 else []
@@ -130,7 +141,9 @@ class Stage:
         material = self._open3d.visualization.rendering.MaterialRecord()
         material.shader = "defaultUnlit"
         size_px = self._point_px * min(2.0, thinned_by**0.25) * self._scaling
-        material.point_size = max(size_px, self.pixel_px * step)
+        if self._pixel_px:
+            size_px = max(size_px, self._pixel_px * step + _SEAM_PX)
+        material.point_size = size_px
         return material
 
 

@@ -12,11 +12,12 @@ from types import ModuleType, TracebackType
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from cloudypoints.errors import DisplayError
 from cloudypoints.timing import Deadline, monotonic_s
 from cloudypoints.viewer.display import quiet_stdout
-from cloudypoints.viewer.eyes import VIEWS, Eye, Look, eye_wheeled, pixel_px, wanted_eye
+from cloudypoints.viewer.eyes import VIEWS, Eye, Look, eye_wheeled, wanted_eye
 from cloudypoints.viewer.feeds import Feed, Feeds
 from cloudypoints.viewer.glass import Glass
 from cloudypoints.viewer.overlay import Overlay, composed
@@ -53,7 +54,8 @@ class Window:
         self._words_s = self._asked_s = self._told_s = float("-inf")
         self._told = ""  # what was saved last
         self._answers: list[Any] | None = None  # of the measurement under way
-        self._eye: Eye | None = None
+        self._eye: Eye | None = None  # as the view wanted it last
+        self._placed = np.eye(4)  # the eye's pose after that
         self._aspect = 0.0  # of the scene, when the eye was placed last
         self._app = open3d.visualization.gui.Application.instance
         with quiet_stdout():
@@ -120,6 +122,16 @@ class Window:
         chosen = self._selected % max(1, len(feeds))
         return feeds[chosen:] + feeds[:chosen]
 
+    @property
+    def _pose(self) -> NDArray[np.float64]:
+        """(4, 4): of the eye in the vehicle frame, x right, y up, z backwards."""
+        return np.asarray(self._widget.scene.camera.get_model_matrix(), np.float64)
+
+    @property
+    def _is_in_camera(self) -> bool:
+        """Whether the eye was put there and nobody moved it: then it goes where the camera goes."""
+        return self._view == "camera" and np.array_equal(self._pose, self._placed)
+
     def _pump(self) -> bool:
         """Let Open3D work a little; False from when the last window is gone (it says so once)."""
         self._gone = self._gone or not self._app.run_one_tick()
@@ -134,13 +146,13 @@ class Window:
         known = len(self._stage.shown)
         if self._eye is not None:
             height_px = self._widget.frame.height
-            self._stage.pixel_px = pixel_px(self._view, self._in_turn, self._eye, height_px)
+            self._stage.look(self._view, self._in_turn, self._eye, height_px)
         for feed in news:
             live = feed.is_live(now_s)
             self._stage.draw(feed, self._pace.points // len(feeds), live=live)
         self._overlay.follow(self._feed, now_s)
         self._glass.show(self._overlay, self._stage.labels)
-        if len(self._stage.shown) > known or self._view == "follow":
+        if len(self._stage.shown) > known or self._view == "follow" or self._is_in_camera:
             self._place_eye()
         self._redraw()
         self._pace.drew()
@@ -225,6 +237,7 @@ class Window:
         bounds = self._open3d.geometry.AxisAlignedBoundingBox(-reach, reach)
         self._widget.setup_camera(eye.field_of_view_deg, bounds, eye.looks_at_m)
         self._widget.look_at(eye.looks_at_m, eye.place_m, eye.up)
+        self._placed = self._pose
         self._redraw()
 
     def _on_close(self) -> bool:
@@ -246,9 +259,8 @@ class Window:
         answer = gui.Widget.EventCallbackResult
         if event.type != gui.MouseEvent.Type.WHEEL or event.wheel_is_trackpad:
             return answer.IGNORED
-        pose = np.asarray(self._widget.scene.camera.get_model_matrix(), np.float64)
         centre_m = np.asarray(self._widget.center_of_rotation, np.float64)
-        eye = eye_wheeled(pose, centre_m, event.wheel_dy)
+        eye = eye_wheeled(self._pose, centre_m, event.wheel_dy)
         self._widget.look_at(eye.looks_at_m, eye.place_m, eye.up)
         self._redraw()
         return answer.CONSUMED
