@@ -41,7 +41,7 @@ class Stage:
 
     def __init__(self, open3d: ModuleType, scene: Any, *, scaling: float = 1.0) -> None:
         """`scaling`: device pixels of a pixel."""
-        self.mode = "picture"  # of MODES
+        self.mode = self.drawn_mode = "picture"  # of MODES: of the next draw, of the last
         self.shown: dict[str, tuple[int, int]] = {}  # points drawn, and of how many
         self._open3d, self._scene, self._scaling = open3d, scene, scaling
         self._layers: dict[str, Layer] = {}
@@ -75,6 +75,7 @@ class Stage:
         self.shown[feed.name] = self._draw_points(feed, budget, live=live)
         self._mark(feed, live=live)
         self._live[feed.name], feed.changed = live, False
+        self.drawn_mode = self.mode
 
     def _draw_points(self, feed: Feed, budget: int, *, live: bool) -> tuple[int, int]:
         """How many are to be seen, and of how many; only these are looked at."""
@@ -98,6 +99,8 @@ class Stage:
     def colour_by(self, mode: str) -> None:
         """One of MODES, from the next draw on."""
         self.mode = mode
+        if not self.shown:
+            self.drawn_mode = mode
         self.draw_anew()
 
     def resize_points(self, factor: float) -> None:

@@ -185,12 +185,13 @@ class Window:
         """Bring title and words up to date."""
         self._words_s = now_s = self._clock()
         counts = list(self._stage.shown.values())
-        drawn = drawn_line(self._stage.mode, sum(n for n, _ in counts), sum(n for _, n in counts))
+        mode = self._stage.drawn_mode
+        drawn = drawn_line(mode, sum(n for n, _ in counts), sum(n for _, n in counts))
         told = f"  |  {self._told}" if now_s - self._told_s < _TOLD_S else ""
         width_px = self._glass.width_px
         warning = self._overlay.say(self._feeds, now_s, width_px, self._feed)
         words = f"H: help  |  {drawn}, {self._view} view{told}"
-        self._overlay.tell(words, self._stage.mode, self._player.state, width_px)
+        self._overlay.tell(words, mode, self._player.state, width_px)
         self._glass.show(self._overlay, self._stage.labels)
         self._window.title = f"{TITLE}: {warning}" if warning else TITLE
         self._window.set_needs_layout()
@@ -298,7 +299,7 @@ class Window:
 
     def _colour_by(self, mode: str) -> None:
         self._stage.colour_by(mode)
-        self._say()
+        self._words_s = self._clock() - _WORDS_S  # due with the points: no legend of other colours
 
     def _look_from(self, view: str) -> None:
         self._view = view

@@ -107,6 +107,11 @@ class NodeProcess:
         """Of the process, once entered."""
         return self._process.pid
 
+    @property
+    def has_ended(self) -> bool:
+        """By itself: what it had to say is on standard error, which is ours."""
+        return self._process.poll() is not None
+
     def __enter__(self) -> NodeProcess:
         self._process = subprocess.Popen(
             self._command, stdout=subprocess.DEVNULL, env=self._environment

@@ -1,4 +1,4 @@
-"""A screen in memory (Xvfb): whether a picture has come to it, and how often it changes."""
+"""A screen in memory (Xvfb): what it shows, how often that changes, real keys."""
 
 from __future__ import annotations
 
@@ -54,6 +54,18 @@ class Screen:
             changes += now != before
             before = now
         return changes / seconds
+
+    def picture(self) -> NDArray[np.uint8]:
+        """(H, W, 3) RGB, what it shows now."""
+        return np.ascontiguousarray(self._pixels()[..., 2::-1])
+
+    def press(self, key: str) -> None:
+        """A real key, as X names it, with the pointer over the middle. Raises DisplayError."""
+        command = ["xdotool", "mousemove", "640", "400", "key", key]
+        try:
+            subprocess.run(command, env=self.environment, check=True, capture_output=True)
+        except FileNotFoundError as error:
+            raise DisplayError("no xdotool; on Debian: apt install xdotool") from error
 
     def _pixels(self) -> NDArray[np.uint8]:
         """(H, W, 4) of now and later: blue, green, red and nothing."""
