@@ -16,6 +16,7 @@ from pydantic import (
     PositiveInt,
     ValidationError,
     field_validator,
+    model_validator,
 )
 
 from cloudypoints.errors import ConfigError
@@ -57,6 +58,13 @@ class Augmentation(_Section):
     photometric: Share = 1.0  # strength of colour, blur, noise and compression
     distortion: Share = 0.0  # pictures through a lens that bends, which the camera knows
     shutter: Share = 0.0  # pictures read row by row in a turn, which it does not know
+
+
+class Adapt(_Section):
+    """A trained street network goes to real pictures: see `cloudytools.train.adapting`."""
+
+    sources: tuple[str, ...] = Field(min_length=1)  # videos or folders, nothing known of them
+    share: Annotated[float, Field(gt=0, le=1)] = 0.25  # of the way to their statistics
 
 
 class Loss(_Section):
@@ -176,6 +184,7 @@ class Experiment(_Section):
     name: str = Field(pattern=r"^[\w-]+$")
     seed: NonNegativeInt = 0
     begin_with: str = ""  # a run's folder: its averaged weights are where this one begins
+    adapt: Adapt | None = None  # those weights to real pictures: the last layer alone learns then
     data: Data
     augmentation: Augmentation = Augmentation()
     task: Task = Street()
@@ -188,6 +197,18 @@ class Experiment(_Section):
     precision: Literal["32-true", "16-mixed", "bf16-mixed"] = "32-true"
     devices: PositiveInt = 1  # GPUs, or processes on the CPU
     valid_range_m: tuple[PositiveFloat, PositiveFloat] = (0.5, 100.0)
+
+    @model_validator(mode="after")
+    def _adapts_a_street_network(self) -> Experiment:
+        if self.adapt is not None and not (self.begin_with and self.task.family == "street"):
+            raise ValueError("adapt: expected a street family and begin_with, a trained run")
+        return self
+
+    @property
+    def real(self) -> tuple[str, ...]:
+        """Names of the videos and folders of real pictures that the run saw."""
+        adapted = self.adapt.sources if self.adapt is not None else ()
+        return tuple(Path(source).name for source in (*self.data.unlabelled, *adapted))
 
     def stage_of(self, epoch: int) -> Stage:
         """The stage that an epoch, counted from 0, belongs to; the last one for those beyond."""

@@ -113,7 +113,7 @@ def card_of(task: Task, record: Record, evaluation: Path | None = None) -> Model
             "relative_error": relative_error,
             "assumed_focal_px": record.focal_px if sees_no_camera else 0.0,
             "trained_on": _trained_on(record),
-            "seen": tuple(Path(source).name for source in experiment.data.unlabelled),
+            "seen": experiment.real,
         }
     )
 
@@ -140,7 +140,9 @@ def _trained_on(record: Record) -> str:
     data = record.experiment.data
     share = f"{data.unlabelled_share:.0%} of them real and unlabelled" if data.unlabelled else ""
     about = ", ".join(filter(None, (f"fingerprint {record.data_fingerprint}", share)))
-    return f"{record.pictures} pictures of {named} ({about}), {encoder}"
+    adapt, real = record.experiment.adapt, ", ".join(record.experiment.real)
+    moved = f"; statistics {adapt.share:.0%} of the way to those of {real}" if adapt else ""
+    return f"{record.pictures} pictures of {named} ({about}), {encoder}{moved}"
 
 
 def _numbers_in(card: ModelCard, picture: Any) -> ModelCard:

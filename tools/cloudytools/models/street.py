@@ -65,6 +65,11 @@ class StreetNet(nn.Module):
             assert last.bias is not None
             last.bias[:4] = math.log(10)  # an untrained network says ten metres
 
+    @property
+    def last(self) -> nn.Module:
+        """The layer that writes log depth and scores: four values of each for a pixel of 1/4."""
+        return self.head[1]
+
     def forward(self, picture: Tensor, geometry: Tensor) -> Prediction:
         """Pictures as `Picture` takes them and geometry in, `Prediction` at (H, W) out."""
         ground = torch.log1p(100 * geometry[:, 2:]) / 4  # 0 at the horizon, 0.6 at 10 m, 1 at 2 m

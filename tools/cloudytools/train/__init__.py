@@ -10,8 +10,10 @@ all runs.
 from __future__ import annotations
 
 import logging
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
+from typing import cast
 
 import lightning
 from lightning.pytorch.callbacks import Callback, EarlyStopping, EMAWeightAveraging, ProgressBar
@@ -21,7 +23,9 @@ from cloudypoints.errors import ConfigError, SourceError
 from cloudytools import checkpoint
 from cloudytools.data.reference import Reference, reference_of
 from cloudytools.experiment import Experiment
+from cloudytools.models import StreetNet
 from cloudytools.tracking import Tracker, Untracked
+from cloudytools.train.adapting import adapt
 from cloudytools.train.keeper import Keeper, predictions_picture
 from cloudytools.train.module import PREFIX, Training, TrainingData
 
@@ -53,7 +57,8 @@ def main(
     if resume:
         _check_data(data, last)
     trainer = _trainer(experiment, [Keeper(folder, data, tracker), *shown_by])
-    with tracker.run(experiment, folder, data.train.fingerprint):
+    with tracker.run(experiment, folder, data.train.fingerprint), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", r"Found \d+ module\(s\) in eval mode")
         try:
             if not resume:
                 _keep_reference(data, folder)
@@ -84,6 +89,8 @@ def _prepared(experiment: Experiment) -> tuple[Training, TrainingData]:
     data.check_truths(model.task.truths)
     if experiment.begin_with:
         checkpoint.Checkpoint.load(Path(experiment.begin_with)).put_into(model.network)
+    if experiment.adapt is not None:
+        adapt(cast(StreetNet, model.network), experiment, experiment.adapt)
     return model, data
 
 
