@@ -24,6 +24,7 @@ from cloudypoints.viewer.display import open_display
 from desktop import Desktop, Picture, mask_of, pixels_of, shows
 from ports import free_port
 from streets import (
+    MOUNT,
     ORANGE,
     PINK,
     Played,
@@ -188,6 +189,8 @@ def test_through_a_camera_its_points_leave_no_cracks(desktop, viewer, street):
     desktop.wait_for(
         lambda picture: mask_of(picture[300:500, 300:900], PINK).all(), "nothing but the wall"
     )
+    desktop.press("o")
+    desktop.wait_for(lambda p: not mask_of(p[300:500, 300:900], PINK).all(), "it from behind")
 
 
 def test_through_a_camera_the_eye_turns_with_it(desktop, viewer, street):
@@ -203,6 +206,10 @@ def test_through_a_camera_the_eye_turns_with_it(desktop, viewer, street):
         lambda p: sees_the_wall(p) and (p[680:760] != before[680:760]).any(axis=-1).mean() > 0.005,
         "the wall as before over another ground",
     )
+    street.mounts = {"front": MOUNT}
+    desktop.wait_for(lambda p: (p[680:760] == before[680:760]).all(), "the ground as before")
+    desktop.press("o")
+    desktop.wait_for(lambda picture: not sees_the_wall(picture), "it from behind")
 
 
 def test_following_looks_at_the_nearest_obstacle(desktop, viewer, endpoint):
