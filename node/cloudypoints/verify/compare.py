@@ -24,7 +24,8 @@ class Tolerance:
     frames: float = 0.0  # share of all frames in which more than that may
 
 
-_RANGES = Tolerance(relative=0.02, absolute=0.05, share=0.1)  # sectors at the edge of an obstacle
+# Sectors at the edge of an obstacle; in one frame of twenty it is seen or not.
+_RANGES = Tolerance(relative=0.02, absolute=0.05, share=0.1, frames=0.05)
 EXACT = Tolerance()
 
 # Between processors and library versions, sums of a network are rounded otherwise: depth moves by
@@ -41,8 +42,8 @@ TOLERANCES: Mapping[str, Tolerance] = {
     "obstacles.clear_m": _RANGES,
     "obstacles.lower_m": _RANGES,
     "obstacles.upper_m": _RANGES,
-    "obstacles.support": Tolerance(relative=0.05, absolute=2, share=0.1),
-    "obstacles.category": Tolerance(share=0.1),
+    "obstacles.support": Tolerance(relative=0.05, absolute=2, share=0.1, frames=0.05),
+    "obstacles.category": Tolerance(share=0.1, frames=0.05),
     "header.vehicle_from_camera": Tolerance(absolute=0.01),
 }
 _MODEL = {"model", "digest"}  # which it was the fingerprint tells, once
