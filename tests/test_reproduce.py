@@ -44,7 +44,7 @@ def test_one_command_goes_all_the_way_and_the_same_goes_on(workplace):
     again = command("--short", "--out", "tiny.onnx")
     assert again.returncode == 0, again.stderr
     assert "1 shards, 1 of them already there" in again.stderr
-    assert "3/4 Training(name='street_tiny'): done before" in again.stderr
+    assert "3/4 street_tiny: trained before" in again.stderr
     assert (workplace / "tiny.onnx").exists()
 
 
@@ -61,7 +61,7 @@ def test_each_run_finds_what_the_steps_before_it_made():
     there: set[str] = set()
     for step in (*reproduce.SHORT, *reproduce.WHOLE):
         if isinstance(step, reproduce.Scenes):
-            there.add(f"cache/{step.folder}")
+            there.add(f"cache/{step.name}")
             continue
         wanted = load(ROOT / reproduce.CONFIGS / f"{step.name}.toml")
         assert wanted.name == step.name

@@ -36,14 +36,14 @@ _EXAMPLES = """examples:
 class Scenes:
     """Rendered streets: so many pictures, in a folder below cache/."""
 
-    folder: str
+    name: str
     count: int
     size: str  # WIDTHxHEIGHT
     seed: int
 
     def command(self) -> list[str]:
         """What renders those that are missing."""
-        out = ["--count", str(self.count), "--out", f"cache/{self.folder}", "--size", self.size]
+        out = ["--count", str(self.count), "--out", f"cache/{self.name}", "--size", self.size]
         workers = str(len(os.sched_getaffinity(0)))
         return ["cloudytools.scenes", *out, "--seed", str(self.seed), "--workers", workers]
 
@@ -62,6 +62,18 @@ class Training:
             return command
         record = read_record(last)
         return [] if record.epoch >= record.experiment.epochs else [*command, "--resume"]
+
+
+@dataclass(frozen=True, slots=True)
+class Export:
+    """A run's network as a file."""
+
+    name: str
+    out: Path
+
+    def command(self) -> list[str]:
+        """What writes it."""
+        return ["cloudytools.export", str(RUNS / self.name), "--out", str(self.out)]
 
 
 Step = Scenes | Training
@@ -92,14 +104,13 @@ def reproduce(steps: Sequence[Step], out: Path, show: Callable[[str], None]) -> 
     trained = [step for step in steps if isinstance(step, Training)]
     for training in trained:
         _check(training)
-    exported = ["cloudytools.export", str(RUNS / trained[-1].name), "--out", str(out)]
-    count = len(steps) + 1
-    for number, step in enumerate((*steps, None), 1):
-        command = exported if step is None else step.command()
+    whole = (*steps, Export(trained[-1].name, out))
+    for number, step in enumerate(whole, 1):
+        command, place = step.command(), f"{number}/{len(whole)}"
         if not command:
-            show(f"{number}/{count} {step}: done before")
+            show(f"{place} {step.name}: trained before")
             continue
-        show(f"{number}/{count} python -m {' '.join(command)}")
+        show(f"{place} python -m {' '.join(command)}")
         done = subprocess.run([sys.executable, "-m", *command], check=False)
         if done.returncode:
             raise ModelError(f"python -m {' '.join(command)}: ended with {done.returncode}")
